@@ -1,0 +1,180 @@
+"""The one configuration model: frozen, passed in, never imported as state.
+
+Rules
+1. A key lives here and nowhere else: the example configuration, `config check` and the docs are compared with these
+   fields by tests; `doc` is the sentence that people read.
+2. Values are already parsed: durations in seconds (float), sizes in octets (int), networks as written.
+3. Unknown keys are errors. `app.config_file` reads TOML into this; nothing here opens a file.
+4. Keys only ever grow; a default is the safe choice for a household that read nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from ekiden.model.door import Door
+
+
+def doc(text: str) -> msgspec.Meta:
+    """The comment of a key, for the example configuration and the docs."""
+    return msgspec.Meta(description=text)
+
+
+#: Written as "30s", "5m", "4h", "5d" or a number of seconds; held in seconds.
+Duration = float
+#: Written as 1000, "64KiB", "50MiB"; held in octets.
+Size = int
+#: Written as "ADDRESS:PORT" or "[IPV6]:PORT".
+Address = str
+#: Written as a path; relative ones are relative to the configuration file.
+Path = str
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all tables."""
+
+
+class Tls(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    certificate: Annotated[
+        Path, doc("PEM file: our certificate, then the chain. Left out: see README, a first real configuration.")
+    ] = ""
+    private_key: Annotated[Path, doc("PEM file, readable by the service user alone.")] = ""
+
+
+class Listen(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    relay: Annotated[tuple[Address, ...], doc("25: other mail servers bring mail for our domains.")] = ()
+    submission: Annotated[tuple[Address, ...], doc("587: people send, STARTTLS and login.")] = ()
+    submissions: Annotated[
+        tuple[Address, ...], doc("465: people send, TLS from the first byte and login. The first choice.")
+    ] = ()
+    pop3: Annotated[tuple[Address, ...], doc("110: people fetch, STLS before login.")] = ()
+    pop3s: Annotated[tuple[Address, ...], doc("995: people fetch, TLS from the first byte.")] = ()
+
+    def addresses(self, door: Door) -> tuple[Address, ...]:
+        addresses: tuple[Address, ...] = getattr(self, door.value)
+        return addresses
+
+
+class WideNetwork(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A trusted network larger than a /16 (IPv4) or /48 (IPv6) must be written so."""
+
+    net: str
+    wide: bool = False
+
+
+class Relay(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    trusted_networks: Annotated[
+        tuple[str | WideNetwork, ...],
+        doc(
+            "May relay anywhere without login (printers, application hosts). "
+            '"10.0.0.7/32", or {net = "10.0.0.0/8", wide = true}.'
+        ),
+    ] = ()
+
+
+class Domain(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: Annotated[str, doc("A domain whose mail we take on port 25.")]
+    recipients: Annotated[
+        str,
+        doc(
+            'How its recipients are known: "accounts", "list:FILE" (one address a line), '
+            '"callahead" (ask the next hop) or "any".'
+        ),
+    ] = "accounts"
+
+
+class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    match: Annotated[
+        str,
+        doc(
+            'Recipient domain: "*", "example.org" or "*.example.org". The first match wins; none: the MX of the domain.'
+        ),
+    ]
+    to: Annotated[
+        tuple[str, ...],
+        doc("smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or lmtp+unix:///PATH; several are tried in order."),
+    ]
+    username: Annotated[str, doc("Login at that server.")] = ""
+    password_file: Annotated[Path, doc("File with the password, readable by the service user alone.")] = ""
+    password_env: Annotated[str, doc("Or the name of an environment variable that holds it.")] = ""
+    tls: Annotated[
+        str,
+        doc('"none", "opportunistic", "require" or "verify"; default: "verify" with a username, else "opportunistic".'),
+    ] = ""
+    allow_unverified_login: Annotated[
+        bool,
+        doc(
+            "Send the password to a server that has not proven its name. Only for a server on this machine or in a lab."
+        ),
+    ] = False
+
+
+class Dns(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    nameservers: Annotated[tuple[Address, ...], doc("Resolvers to ask. Default: the system's.")] = ()
+    timeout: Annotated[Duration, doc("How long one question may take, all tries together.")] = 10.0
+
+
+class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    connect_timeout: Annotated[Duration, doc("How long one connection attempt may take.")] = 30.0
+    expire_after: Annotated[Duration, doc("After this a letter that could not be delivered is reported back.")] = (
+        5 * 86400.0
+    )
+    delay_report_after: Annotated[Duration, doc("After this the sender is told once that it takes longer.")] = (
+        4 * 3600.0
+    )
+    retry_first: Annotated[Duration, doc("Pause before the second attempt; it grows from there.")] = 300.0
+    retry_factor: Annotated[float, doc("By what each pause is multiplied.")] = 1.6
+    retry_longest: Annotated[Duration, doc("The longest pause.")] = 4 * 3600.0
+    connections_per_site: Annotated[int, doc("Connections at once to one next hop, of each worker.")] = 20
+    window_letters: Annotated[int, doc("Letters that one worker holds in memory for delivery.")] = 2000
+    window_octets: Annotated[Size, doc("Octets of content that one worker holds in memory for delivery.")] = (
+        64 * 1024 * 1024
+    )
+    allow_addresses: Annotated[tuple[str, ...], doc("Special-purpose networks that an MX may name (labs).")] = ()
+    mx_port: Annotated[int, doc("Port of MX hosts. Anything but 25 is for labs and tests, and warns at start.")] = 25
+
+
+class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    message_size: Annotated[Size, doc("The largest letter, as announced by SIZE.")] = 50 * 1024 * 1024
+    recipients: Annotated[int, doc("Recipients a letter; RFC 5321 §4.5.3.1.8 asks for 100 at least.")] = 1000
+    hops: Annotated[int, doc("Received fields after which a letter is taken for looping (RFC 5321 §6.3).")] = 100
+    errors: Annotated[int, doc("Syntax and sequence errors a session, then 421.")] = 10
+    sessions: Annotated[int, doc("Connections at once, of each worker.")] = 10_000
+    drain: Annotated[Duration, doc("How long a stopping server waits for transactions under way.")] = 30.0
+
+
+class History(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    days: Annotated[int, doc("How long the trail of a letter is kept.")] = 30
+    octets: Annotated[Size, doc("How much disk it may take; the oldest days go first.")] = 2 * 1024**3
+
+
+class Log(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    file: Annotated[Path, doc('Where the log goes, one JSON object a line; "-" is standard output.')] = "-"
+
+
+class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    hostname: Annotated[
+        str, doc("Our name in greetings, HELO and Received: the name our address resolves to and from.")
+    ]
+    data_dir: Annotated[Path, doc("Queue, accounts, mailboxes and history; belongs to the service user alone.")]
+    user: Annotated[str, doc("Who the workers run as when started as root.")] = ""
+    workers: Annotated[int, doc("Worker processes. Default: the number of CPUs.")] = 0
+    postmaster: Annotated[
+        str, doc("Who gets mail to postmaster@ our domains when no account or alias of that name exists.")
+    ] = ""
+    tls: Tls = Tls()
+    listen: Listen = Listen()
+    relay: Relay = Relay()
+    domain: tuple[Domain, ...] = ()
+    route: tuple[Route, ...] = ()
+    dns: Dns = Dns()
+    delivery: Delivery = Delivery()
+    limits: Limits = Limits()
+    history: History = History()
+    log: Log = Log()
+
+
+#: Keys that only a restart changes (DESIGN §5 "Doors").
+RESTART_KEYS: Final = ("listen", "user", "data_dir", "workers")

@@ -1,0 +1,61 @@
+"""Directory: accounts, aliases, and who exists in our domains.
+
+Contract
+1. `peek` answers at once from memory, or None if it would have to ask the store; `find` asks. A result may be stale
+   by at
+   most one second after a committed change, in every process (invariant 4).
+2. Lookup order of `find`: exact alias, exact account, account without `+tag`, alias without tag, then the catch-all
+   alias `@domain`.
+   `postmaster@` any of our domains falls back to the configured postmaster account if neither account nor alias
+   exists.
+3. Which domains are ours is configuration, not directory: the caller has checked it.
+4. Changes are durable when the call returns. Raise `DirectoryConflict` with a sentence for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ekiden.model.account import Account, Alias, DirectoryEntry
+from ekiden.model.mailbox import Mailbox
+
+
+class DirectoryConflict(Exception):
+    """The change contradicts what is there (exists already, does not exist); `str()` says what and what to do."""
+
+
+class DirectoryFailed(Exception):
+    """The store could not answer: temporary, 451."""
+
+
+class Directory(Protocol):
+    def peek(self, mailbox: Mailbox) -> DirectoryEntry | None: ...
+
+    async def find(self, mailbox: Mailbox) -> DirectoryEntry:
+        """Raises DirectoryFailed."""
+
+    async def account(self, name: str) -> Account | None:
+        """By name (mailbox key form). Raises DirectoryFailed."""
+
+    async def accounts(self, domain: str = "") -> list[Account]:
+        """Sorted by name; of one domain if named."""
+
+    async def add_account(self, account: Account) -> None: ...
+
+    async def change_account(self, account: Account) -> None:
+        """Replaces the account of that name and makes its epoch one more than the stored one."""
+
+    async def remove_account(self, name: str) -> None:
+        """Its mailbox content stays on disk; new letters to it are refused, queued ones reported."""
+
+    async def aliases(self, domain: str = "") -> list[Alias]: ...
+
+    async def put_alias(self, alias: Alias) -> None:
+        """Adds, or adds targets to what exists."""
+
+    async def remove_alias(self, name: str, target: str = "") -> None:
+        """The whole alias, or one target of it."""
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """`callback` runs on the loop within a second of any change to accounts, made by whichever process."""

@@ -1,0 +1,205 @@
+"""Spool: the queue's engine. Mail verbs, one transaction each; never rows or SQL.
+
+Responsibility for a letter enters only through `accept` and leaves only through `record` ("two doors", DESIGN §3).
+
+Contract
+1. `accept` returns when content, envelope and legs survive a power cut; before that nobody says 250. What fails
+   raises SpoolFailed and
+   leaves nothing behind.
+2. A claim names this process's incarnation, never an expiry. Claims of an incarnation that is not alive are freed by
+   `free_claims`. `record` of a lost claim changes nothing and returns False: no second report can come from it.
+3. `record` is one transaction: outcomes, next attempt, reports (new letters of ours) and expansions stand or fall
+   together. A letter
+   without legs is gone, content included.
+4. In a group commit one verb's failure never undoes its neighbours.
+5. `apply` only steers (hold, release, retry, reroute), in slices; remove and bounce go through `claim_for_removal`
+   and `record`.
+6. All methods are called on the loop's thread; engines do their I/O elsewhere and wake the loop once a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from ekiden.model.envelope import Envelope, Leg, NewLeg, Recipient
+from ekiden.model.ids import Incarnation, LetterId
+from ekiden.model.outcome import Outcome
+
+
+class SpoolFailed(Exception):
+    """The store could not do it: temporary. `full`: no space is left (452 4.3.1), else 451 4.3.0."""
+
+    def __init__(self, text: str, *, full: bool = False) -> None:
+        super().__init__(text)
+        self.full = full
+
+
+class Content(Protocol):
+    """A letter's octets: header section, empty line, body; CRLF line ends as stored; not dot-stuffed."""
+
+    @property
+    def size_octets(self) -> int: ...
+
+    @property
+    def octets(self) -> bytes | None:
+        """All of it, if it is small enough to be in memory (64 KiB at most); else None: use `chunks`."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Pieces of at most 64 KiB, in order. Raises SpoolFailed."""
+
+    async def head(self, limit: int) -> bytes:
+        """The first `limit` octets at most."""
+
+
+class Draft(Protocol):
+    """A letter that is being received. Nobody but its session knows of it; a crash forgets it."""
+
+    @property
+    def letter(self) -> LetterId: ...
+
+    @property
+    def size_octets(self) -> int: ...
+
+    def write(self, data: bytes) -> None:
+        """Appends. Never blocks for long (memory, or the page cache). Raises SpoolFailed (disk full)."""
+
+    def drain(self) -> Awaitable[None] | None:
+        """None if more may be written at once; else await it first (back-pressure for large content)."""
+
+    def discard(self) -> None:
+        """Forgets it; idempotent, and allowed after `accept` (then it does nothing)."""
+
+
+class Claim(msgspec.Struct):
+    """A leg that this process holds, with what an attempt needs. `leg.number` names the leg within the letter."""
+
+    letter: LetterId
+    envelope: Envelope
+    leg: Leg
+    content: Content
+
+
+class Report(msgspec.Struct):
+    """A letter of our own making (DSN), stored by `record` in the same transaction."""
+
+    envelope: Envelope
+    content: bytes
+    legs: list[NewLeg]
+
+
+class Record(msgspec.Struct):
+    """What an attempt came to.
+
+    `outcomes`: one a recipient of the leg, in its order; DELAYED ones stay in the leg. `remaining`: those recipients
+    with their changed
+    fields (`last_error`, `delay_reported`), in order. `next_attempt`: when (seconds since 1970) the leg is due
+    again, None if no
+    recipient remains. `expanded`: new legs of the same letter. `counts`: whether this was an attempt (False: site
+    down, released).
+    """
+
+    claim: Claim
+    outcomes: list[Outcome]
+    remaining: list[Recipient] = []
+    next_attempt: float | None = None
+    reports: list[Report] = []
+    expanded: list[NewLeg] = []
+    counts: bool = True
+    remote: str = ""
+
+
+class Selection(msgspec.Struct, kw_only=True):
+    """Which legs a listing or `apply` means; all conditions must hold. `text` fields '' and None mean: any."""
+
+    letter: LetterId | None = None
+    domain: str = ""
+    sender: str = ""
+    account: str = ""
+    state: str = ""
+    after: LetterId | None = None
+    limit: int = 100
+
+
+class QueuedLetter(msgspec.Struct):
+    """A letter with its legs, for listings; without content."""
+
+    letter: LetterId
+    envelope: Envelope
+    legs: list[Leg]
+
+
+class Steer(StrEnum):
+    HOLD = "hold"
+    RELEASE = "release"
+    RETRY = "retry"
+
+
+class TrailEntry(msgspec.Struct, array_like=True):
+    """What history keeps a `record`: enough to tell the story without the spool. `time`: seconds since 1970."""
+
+    letter: int
+    time: float
+    envelope: Envelope
+    leg: int
+    next_hop: str
+    attempt: int
+    outcomes: list[Outcome]
+    next_attempt: float | None = None
+    reports: list[int] = []
+
+
+class Spool(Protocol):
+    @property
+    def incarnation(self) -> Incarnation: ...
+
+    def begin(self) -> Draft:
+        """Raises SpoolFailed when nothing can be taken (disk full)."""
+
+    def accept(
+        self, draft: Draft, envelope: Envelope, legs: Sequence[NewLeg], *, claim: bool
+    ) -> Awaitable[list[Claim]]:
+        """Durable on return. `claim`: the legs are born claimed by this incarnation and come back as claims; else
+        they are due
+        at once and the list is empty. Raises SpoolFailed; the draft is then discarded."""
+
+    async def claim(self, now: float, limit: int) -> list[Claim]:
+        """Up to `limit` legs that are due at `now`, priority first, then oldest, claimed by this incarnation."""
+
+    async def next_due(self) -> float | None:
+        """When the earliest waiting leg is due (seconds since 1970); None if none waits."""
+
+    def record(self, record: Record) -> Awaitable[bool]:
+        """False: the claim was lost, nothing changed. Need not be awaited for order: verbs of one process keep
+        theirs."""
+
+    def release(self, claims: Sequence[Claim], next_attempt: float) -> Awaitable[None]:
+        """Gives claims back unattempted, due at `next_attempt`."""
+
+    async def free_claims(self, incarnation: Incarnation) -> int:
+        """Legs of a dead incarnation become due at once; how many."""
+
+    async def find(self, selection: Selection) -> list[QueuedLetter]:
+        """In the order of ids. `selection.after` pages."""
+
+    async def content(self, letter: LetterId) -> Content | None: ...
+
+    async def apply(self, selection: Selection, steer: Steer, *, now: float, reason: str = "") -> int:
+        """How many legs were changed. Claimed legs are left alone, but RETRY of them is no error."""
+
+    async def claim_for_removal(self, letter: LetterId) -> list[Claim]:
+        """Claims all legs of the letter that no living worker is trying right now."""
+
+    async def trail(self, letter: LetterId) -> list[TrailEntry]:
+        """History of a letter, oldest first; [] if nothing was recorded yet (or it is forgotten)."""
+
+    async def letters_with_message_id(self, message_id: str) -> list[LetterId]: ...
+
+    async def counts(self) -> dict[str, int]:
+        """Legs by state, and 'letters'."""
+
+    async def close(self) -> None:
+        """Commits what is under way, then frees this incarnation's claims and its lock."""
