@@ -84,11 +84,14 @@ class Claim(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """A letter of our own making (DSN), stored by `record` in the same transaction."""
+    """A letter of our own making (DSN), stored by `record` in the same transaction, due at once.
+
+    `letter`: its id, filled in when `record` is called."""
 
     envelope: Envelope
     content: bytes
     legs: list[NewLeg]
+    letter: LetterId = LetterId(0)
 
 
 class Record(msgspec.Struct):
