@@ -1,0 +1,68 @@
+"""What every spool engine owes, whatever it stores in: the checks at the two doors and the trail's wording. Pure.
+
+A letter enters through `accept` and leaves through `record`; a caller that would let a recipient vanish between the
+two is stopped here (invariant 2), before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ekiden.model.envelope import NewLeg
+from ekiden.model.outcome import OutcomeKind
+from ekiden.ports.spool import Record, TrailEntry
+
+#: Content up to here lies in memory and beside its letter; beyond, in a file of its own. Two thirds of all letters
+#: of people and nearly all of machines are smaller.
+SMALL_OCTETS: Final = 64 * 1024
+#: What `Content.chunks` gives at once, at most.
+CHUNK_OCTETS: Final = 64 * 1024
+
+
+def check_legs(legs: Sequence[NewLeg]) -> None:
+    """Raises ValueError for a letter that nobody would ever get."""
+    if not legs:
+        raise ValueError("a letter without legs would vanish")
+    for leg in legs:
+        if not leg.recipients:
+            raise ValueError(f"the leg to {leg.next_hop} has no recipients")
+
+
+def check_record(record: Record) -> None:
+    """Raises ValueError if a recipient of the leg has neither a final outcome nor remains, or would never be due."""
+    remaining = len(record.remaining)
+    final = sum(1 for outcome in record.outcomes if outcome.kind is not OutcomeKind.DELAYED)
+    if final + remaining < len(record.claim.leg.recipients):
+        raise ValueError(
+            f"{len(record.claim.leg.recipients)} recipients, {final} final outcomes, {remaining} remaining: "
+            "one would vanish"
+        )
+    if remaining and record.next_attempt is None:
+        raise ValueError("recipients remain, but no next attempt is planned")
+    for report in record.reports:
+        check_legs(report.legs)
+    for leg in record.expanded:
+        check_legs((leg,))
+
+
+def trail_entry(record: Record, now: float, reports: list[int]) -> TrailEntry:
+    """What history keeps of `record`. `reports`: the ids of the reports it made."""
+    claim = record.claim
+    leg = claim.leg
+    return TrailEntry(
+        letter=claim.letter,
+        time=now,
+        envelope=claim.envelope,
+        leg=leg.number,
+        next_hop=leg.next_hop,
+        attempt=leg.attempts + 1 if record.counts else leg.attempts,
+        outcomes=record.outcomes,
+        next_attempt=record.next_attempt if record.remaining else None,
+        reports=reports,
+    )
+
+
+def message_id_key(message_id: str) -> str:
+    """The form under which two spellings of a Message-ID meet: without angle brackets and blanks around it."""
+    return message_id.strip().removeprefix("<").removesuffix(">").strip()

@@ -1,0 +1,335 @@
+"""The spool in memory: for tests, for trying things out, and as the plainest statement of the contract.
+
+Rules
+1. It keeps everything of the contract in `ports.spool` but survival of the process.
+2. Several spools on one store are several processes' views: `MemorySpool(clock, incarnation=2, shared=first)`.
+3. For tests: `fail_next(verb, error)` makes the next call of a verb fail (begin, write, accept, claim, next_due,
+   record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts);
+   between `pause()` and `resume()` accept, record and release stay unanswered, as while a commit runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from ekiden.model.envelope import Envelope, Leg, LegState, NewLeg, Recipient
+from ekiden.model.ids import IdSequence, Incarnation, LetterId
+from ekiden.ports.clock import Clock
+from ekiden.ports.spool import (
+    Claim,
+    Content,
+    Draft,
+    QueuedLetter,
+    Record,
+    Selection,
+    Steer,
+    TrailEntry,
+)
+from ekiden.storage.duty import check_legs, check_record, message_id_key, trail_entry
+from ekiden.storage.memory.content import MemoryContent, MemoryDraft
+from ekiden.storage.selection import means_leg, means_letter, steered
+
+T = TypeVar("T")
+
+
+class _Stored:
+    """A leg with its owner. `claimed_by`: None unless `leg.state` is CLAIMED."""
+
+    __slots__ = ("claimed_by", "leg")
+
+    def __init__(self, leg: Leg, claimed_by: Incarnation | None) -> None:
+        self.leg = leg
+        self.claimed_by = claimed_by
+
+    def wait_until(self, when: float) -> None:
+        self.claimed_by = None
+        self.leg.state = LegState.WAITING
+        self.leg.next_attempt = when
+
+    def give(self, incarnation: Incarnation) -> None:
+        self.claimed_by = incarnation
+        self.leg.state = LegState.CLAIMED
+        self.leg.next_attempt = None
+
+
+class _Letter:
+    __slots__ = ("content", "envelope", "legs", "next_number")
+
+    def __init__(self, envelope: Envelope, content: MemoryContent) -> None:
+        self.envelope = envelope
+        self.content = content
+        self.legs: dict[int, _Stored] = {}
+        self.next_number = 0
+
+    def add(self, letter: LetterId, new: NewLeg, due: float, owner: Incarnation | None) -> Leg:
+        leg = Leg(
+            letter=letter,
+            number=self.next_number,
+            next_hop=new.next_hop,
+            recipients=_copies(new.recipients),
+            flow=new.flow,
+            priority=new.priority,
+            next_attempt=due,
+        )
+        self.next_number += 1
+        stored = self.legs[leg.number] = _Stored(leg, None)
+        if owner is not None:
+            stored.give(owner)
+        return leg
+
+
+class _Store:
+    """What all views share."""
+
+    def __init__(self) -> None:
+        self.letters: dict[LetterId, _Letter] = {}
+        self.trail: list[TrailEntry] = []
+        self.alive: set[Incarnation] = set()
+
+
+class MemorySpool:
+    """`ports.spool.Spool`. `shared`: another spool whose store this one looks at, as another process would."""
+
+    def __init__(self, clock: Clock, incarnation: int = 1, *, shared: MemorySpool | None = None) -> None:
+        self._clock = clock
+        self._store: _Store = shared._store if shared else _Store()
+        self._incarnation = Incarnation(incarnation)
+        self._ids = IdSequence(incarnation)
+        self._faults: dict[str, list[Exception]] = {}
+        self._paused = False
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._store.alive.add(self._incarnation)
+
+    # For tests -----------------------------------------------------------------------------------------------------
+
+    def fail_next(self, verb: str, error: Exception) -> None:
+        """The next call of `verb` raises `error` and changes nothing; several calls queue up."""
+        self._faults.setdefault(verb, []).append(error)
+
+    def pause(self) -> None:
+        """accept, record and release are taken but not answered, until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        while self._waiting:
+            self._waiting.popleft()()
+
+    def die(self) -> None:
+        """As if the process were killed: its claims stay until somebody frees them."""
+        self._store.alive.discard(self._incarnation)
+
+    # The contract --------------------------------------------------------------------------------------------------
+
+    @property
+    def incarnation(self) -> Incarnation:
+        return self._incarnation
+
+    def begin(self) -> Draft:
+        self._guard("begin")
+        return MemoryDraft(LetterId(self._ids.next(self._clock.now())), self._guard)
+
+    def accept(
+        self, draft: Draft, envelope: Envelope, legs: Sequence[NewLeg], *, claim: bool
+    ) -> Awaitable[list[Claim]]:
+        check_legs(legs)
+        assert isinstance(draft, MemoryDraft)
+        return self._verb("accept", lambda: self._accept(draft, envelope, legs, claim=claim), failed=draft.discard)
+
+    def _accept(self, draft: MemoryDraft, envelope: Envelope, legs: Sequence[NewLeg], *, claim: bool) -> list[Claim]:
+        if draft.discarded:
+            raise ValueError("the draft was discarded")
+        letter = _Letter(envelope, MemoryContent(draft.octets()))
+        owner = self._incarnation if claim else None
+        now = self._clock.now()
+        made = [letter.add(draft.letter, leg, now, owner) for leg in legs]
+        self._store.letters[draft.letter] = letter
+        return [Claim(draft.letter, envelope, _copy(leg), letter.content) for leg in made] if claim else []
+
+    async def claim(self, now: float, limit: int) -> list[Claim]:
+        self._guard("claim")
+        due = [
+            stored
+            for letter in self._store.letters.values()
+            for stored in letter.legs.values()
+            if stored.leg.next_attempt is not None and stored.leg.next_attempt <= now
+        ]
+        due.sort(key=lambda s: (-s.leg.priority, s.leg.next_attempt, s.leg.letter, s.leg.number))
+        return [self._give(stored) for stored in due[:limit]]
+
+    async def next_due(self) -> float | None:
+        self._guard("next_due")
+        times = (s.leg.next_attempt for letter in self._store.letters.values() for s in letter.legs.values())
+        return min((time for time in times if time is not None), default=None)
+
+    def record(self, record: Record) -> Awaitable[bool]:
+        check_record(record)
+        for report in record.reports:
+            report.letter = LetterId(self._ids.next(self._clock.now()))
+        return self._verb("record", lambda: self._record(record))
+
+    def _record(self, record: Record) -> bool:
+        claim = record.claim
+        letter = self._store.letters.get(claim.letter)
+        stored = letter.legs.get(claim.leg.number) if letter else None
+        if letter is None or stored is None or stored.claimed_by != self._incarnation:
+            return False
+        now = self._clock.now()
+        if record.outcomes:
+            self._store.trail.append(trail_entry(record, now, [int(report.letter) for report in record.reports]))
+        if record.remaining:
+            assert record.next_attempt is not None
+            stored.leg.recipients = _copies(record.remaining)
+            stored.leg.attempts += record.counts
+            stored.wait_until(record.next_attempt)
+        else:
+            del letter.legs[claim.leg.number]
+        for leg in record.expanded:
+            letter.add(claim.letter, leg, now, None)
+        if not letter.legs:
+            del self._store.letters[claim.letter]
+        for report in record.reports:
+            made = self._store.letters[report.letter] = _Letter(report.envelope, MemoryContent(report.content))
+            for leg in report.legs:
+                made.add(report.letter, leg, now, None)
+        return True
+
+    def release(self, claims: Sequence[Claim], next_attempt: float) -> Awaitable[None]:
+        return self._verb("release", lambda: self._release(list(claims), next_attempt))
+
+    def _release(self, claims: list[Claim], next_attempt: float) -> None:
+        for claim in claims:
+            letter = self._store.letters.get(claim.letter)
+            stored = letter.legs.get(claim.leg.number) if letter else None
+            if stored and stored.claimed_by == self._incarnation:
+                stored.wait_until(next_attempt)
+
+    async def free_claims(self, incarnation: Incarnation) -> int:
+        self._guard("free_claims")
+        return 0 if incarnation in self._store.alive else self._free(incarnation)
+
+    async def find(self, selection: Selection) -> list[QueuedLetter]:
+        self._guard("find")
+        found = []
+        for number in sorted(self._store.letters):
+            letter = self._store.letters[number]
+            if not means_letter(selection, number, letter.envelope):
+                continue
+            legs = [_copy(s.leg) for _, s in sorted(letter.legs.items()) if means_leg(selection, s.leg)]
+            if legs:
+                found.append(QueuedLetter(number, letter.envelope, legs))
+            if len(found) >= selection.limit:
+                break
+        return found
+
+    async def content(self, letter: LetterId) -> Content | None:
+        self._guard("content")
+        found = self._store.letters.get(letter)
+        return found.content if found else None
+
+    async def apply(self, selection: Selection, steer: Steer, *, now: float, reason: str = "") -> int:
+        self._guard("apply")
+        changed = 0
+        for number, letter in self._store.letters.items():
+            if not means_letter(selection, number, letter.envelope):
+                continue
+            for stored in letter.legs.values():
+                if not (steered(steer, stored.leg.state) and means_leg(selection, stored.leg)):
+                    continue
+                changed += 1
+                if steer is Steer.HOLD:
+                    stored.leg.state, stored.leg.next_attempt, stored.leg.hold_reason = LegState.HELD, None, reason
+                else:
+                    stored.wait_until(now)
+                    stored.leg.hold_reason = ""
+        return changed
+
+    async def claim_for_removal(self, letter: LetterId) -> list[Claim]:
+        self._guard("claim_for_removal")
+        found = self._store.letters.get(letter)
+        legs = [stored for _, stored in sorted(found.legs.items())] if found else []
+        return [self._give(stored) for stored in legs if stored.claimed_by not in self._store.alive]
+
+    async def trail(self, letter: LetterId) -> list[TrailEntry]:
+        self._guard("trail")
+        return [entry for entry in self._store.trail if entry.letter == letter]
+
+    async def letters_with_message_id(self, message_id: str) -> list[LetterId]:
+        self._guard("letters_with_message_id")
+        key = message_id_key(message_id)
+        queued = {n for n, letter in self._store.letters.items() if message_id_key(letter.envelope.message_id) == key}
+        told = {LetterId(e.letter) for e in self._store.trail if message_id_key(e.envelope.message_id) == key}
+        return sorted(queued | told)
+
+    async def counts(self) -> dict[str, int]:
+        self._guard("counts")
+        counts = {state.value: 0 for state in LegState} | {"letters": len(self._store.letters)}
+        for letter in self._store.letters.values():
+            for stored in letter.legs.values():
+                counts[stored.leg.state.value] += 1
+        return counts
+
+    async def close(self) -> None:
+        self.resume()
+        if self._incarnation in self._store.alive:
+            self._store.alive.discard(self._incarnation)
+            self._free(self._incarnation)
+
+    # Inside --------------------------------------------------------------------------------------------------------
+
+    def _guard(self, verb: str) -> None:
+        faults = self._faults.get(verb)
+        if faults:
+            raise faults.pop(0)
+
+    def _verb(self, name: str, act: Callable[[], T], failed: Callable[[], None] | None = None) -> Awaitable[T]:
+        """Runs `act` now, or at `resume`; the answer comes through a future, as from an engine that commits."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def run() -> None:
+            try:
+                self._guard(name)
+                result = act()
+            except Exception as error:
+                if failed:
+                    failed()
+                if not future.cancelled():
+                    future.set_exception(error)
+                    future.exception()  # who does not await a record is not told by a warning either
+            else:
+                if not future.cancelled():
+                    future.set_result(result)
+
+        if self._paused:
+            self._waiting.append(run)
+        else:
+            run()
+        return future
+
+    def _give(self, stored: _Stored) -> Claim:
+        stored.give(self._incarnation)
+        letter = self._store.letters[stored.leg.letter]
+        return Claim(stored.leg.letter, letter.envelope, _copy(stored.leg), letter.content)
+
+    def _free(self, incarnation: Incarnation) -> int:
+        now, freed = self._clock.now(), 0
+        for letter in self._store.letters.values():
+            for stored in letter.legs.values():
+                if stored.claimed_by == incarnation:
+                    stored.wait_until(now)
+                    freed += 1
+        return freed
+
+
+def _copies(recipients: Sequence[Recipient]) -> list[Recipient]:
+    """Callers keep and change their own; what is stored is stored."""
+    return [msgspec.structs.replace(recipient) for recipient in recipients]
+
+
+def _copy(leg: Leg) -> Leg:
+    return msgspec.structs.replace(leg, recipients=_copies(leg.recipients))
