@@ -22,14 +22,19 @@ def doc(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
 
 
+def _kind(name: str) -> msgspec.Meta:
+    """How a value is written, for the reader of the file (`app.config_reader`) and the docs."""
+    return msgspec.Meta(extra={"kind": name})
+
+
 #: Written as "30s", "5m", "4h", "5d" or a number of seconds; held in seconds.
-Duration = float
+Duration = Annotated[float, _kind("duration")]
 #: Written as 1000, "64KiB", "50MiB"; held in octets.
-Size = int
+Size = Annotated[int, _kind("size")]
 #: Written as "ADDRESS:PORT" or "[IPV6]:PORT".
-Address = str
+Address = Annotated[str, _kind("address")]
 #: Written as a path; relative ones are relative to the configuration file.
-Path = str
+Path = Annotated[str, _kind("path")]
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
