@@ -91,6 +91,17 @@ class WireUser(Protocol):
         """About once a second, with `Clock.monotonic()`: close if the deadline has passed (hot-path rule 2)."""
 
 
+class ServerUser(WireUser, Protocol):
+    """A session of a door, as the worker steers it."""
+
+    def drain(self) -> None:
+        """The server is stopping: finish the transaction under way, say so to the client, and close."""
+
+    async def accounts_changed(self) -> None:
+        """Accounts were changed: close if the login of this session is no longer valid (invariant 4). Must not
+        raise."""
+
+
 class TlsMode(NamedTuple):
     """How an outbound connection is protected. `implicit`: TLS from the first byte. `verify`: certificate and `name`
     must match.

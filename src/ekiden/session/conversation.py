@@ -1,0 +1,313 @@
+"""Conversation: one SMTP connection, from the first byte to the last. Feeds the protocol machine and owes its replies.
+
+Rules
+1. Everything happens synchronously inside `received`, but for two waits: a letter being made durable, and a fact
+   that is not
+   cached (`Pending`). No task a command, no timer a wait; one deadline a session, swept by `tick` (DESIGN §4, rules
+   1 and 2).
+2. At most one write for what one `received` brought (rule 3).
+3. STARTTLS: reading is paused before the 220 is written; afterwards a new session begins that knows nothing (RFC
+   3207 §4.2).
+4. What goes wrong inside us is answered 451 with an incident id (invariant 7); the stack goes to the log under the
+   same id.
+
+`net` calls it through `ports.wire.ServerUser`; dialog tests call it with a wire made of lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple, Protocol
+
+from ekiden.model.events import InternalFault, SessionClosed
+from ekiden.model.ids import render_id
+from ekiden.model.reply import Reply
+from ekiden.ports.wire import Wire
+from ekiden.proto.smtp import events as ev
+from ekiden.proto.smtp.server import SmtpServer
+from ekiden.session.doorway import AHEAD_OCTETS, GREETING_SECONDS, IDLE_SECONDS, Doorway
+
+TIMED_OUT: Final = Reply(421, "4.4.2", "Idle for too long, closing")
+SHUTTING_DOWN: Final = Reply(421, "4.3.2", "The server is going down for a moment, please come back")
+REVOKED: Final = Reply(421, "4.7.0", "The login was changed, please log in again")
+
+
+class Pending(NamedTuple):
+    """An answer that needs a wait. `then` makes the reply of the finished future (and may raise its exception);
+    None: the
+    future's result is the answer."""
+
+    awaitable: Awaitable[Any]
+    then: Callable[[asyncio.Future[Any]], Answer] | None = None
+
+
+class Challenge(NamedTuple):
+    """A 334 with these octets (AUTH)."""
+
+    data: bytes
+
+
+#: What a session says to an event: None is the usual reply (or nothing, where none is owed).
+Answer = Reply | Pending | Challenge | None
+
+
+class Session(Protocol):
+    """What goes on at one door: relay, submission. One object a connection and TLS state."""
+
+    account: str
+    letters: int
+
+    def handlers(self) -> dict[type, Callable[[Any], Answer]]:
+        """One method an event; events without one get the usual reply."""
+
+    def abandon(self) -> None:
+        """The connection or the transaction is over: forget an unfinished letter."""
+
+    async def still_welcome(self) -> bool:
+        """Asked after any change to accounts: may this session go on? (invariant 4)"""
+
+
+SessionFactory = Callable[["Conversation", Wire], Session]
+
+
+class Conversation:
+    """Implements `ports.wire.ServerUser`. `make_session(conversation, wire)` makes the door's session, again after
+    STARTTLS."""
+
+    def __init__(self, doorway: Doorway, make_session: SessionFactory) -> None:
+        self.doorway = doorway
+        self.id = doorway.ids.next(doorway.clock.now())
+        self._make_session = make_session
+        self._wire: Wire | None = None
+        self._machine: SmtpServer | None = None
+        self._session: Session | None = None
+        self._handlers: dict[type, Callable[[Any], Answer]] = {}
+        self._pending: asyncio.Future[Any] | None = None
+        self._clogged = False
+        self._paused = False
+        self._draining = False
+        self._active = True
+        self._deadline = 0.0
+        self._began = doorway.clock.monotonic()
+        self._reason = "lost"
+        self._errors = 0
+
+    # --- called by the wire -----------------------------------------------------------------------------------
+
+    def connected(self, wire: Wire) -> None:
+        self._wire = wire
+        self._deadline = self._began + GREETING_SECONDS
+        self._active = False
+        trusted = wire.peer.address in self.doorway.trusted
+        tls = wire.tls is not None
+        self._machine = SmtpServer(self.doorway.settings(tls=tls, logged_in=False, trusted=trusted))
+        self._begin_session(wire)
+        self._machine.greeting()
+        self._flush()
+
+    def received(self, data: bytes) -> None:
+        assert self._machine is not None
+        self._active = True
+        self._machine.receive(data)
+        if self._pending is None and not self._clogged:
+            self._run()
+        elif self._machine.buffer_octets > AHEAD_OCTETS and not self._paused:
+            self._pause()
+
+    def tls_started(self) -> None:
+        """RFC 3207 §4.2: everything learned before the handshake is forgotten."""
+        assert self._machine is not None
+        assert self._wire is not None
+        trusted = self._wire.peer.address in self.doorway.trusted
+        self._machine.tls_started()
+        self._machine.configure(self.doorway.settings(tls=True, logged_in=False, trusted=trusted))
+        self._begin_session(self._wire)
+        self._active = True
+
+    def writable(self, ok: bool) -> None:  # noqa: FBT001 - the port's form
+        self._clogged = not ok
+        if not ok:
+            self._pause()
+        elif self._pending is None:
+            self._run()
+
+    def lost(self, error: Exception | None) -> None:
+        if self._session is not None:
+            self._session.abandon()
+        self._wire = None
+        if self._letters or self._errors or self._reason not in ("quit", "lost"):
+            self._emit_closed()
+
+    def tick(self, now: float) -> None:
+        if self._active or self._pending is not None:
+            self._active = False
+            self._deadline = now + IDLE_SECONDS
+        elif now >= self._deadline:
+            self._say_goodbye(TIMED_OUT, "timeout")
+
+    # --- called by the worker ---------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """The server is stopping: finish the transaction under way, then 421 and close."""
+        self._draining = True
+        if self._machine is not None and self._pending is None and not self._machine.in_transaction:
+            self._say_goodbye(SHUTTING_DOWN, "drain")
+
+    async def accounts_changed(self) -> None:
+        """Ends the session if its login is no longer what it was (invariant 4)."""
+        if self._session is not None and self._session.account and not await self._session.still_welcome():
+            self._say_goodbye(REVOKED, "revoked")
+
+    # --- called by the session --------------------------------------------------------------------------------
+
+    def logged_in(self) -> None:
+        """The machine allows what a login may, from the next command on."""
+        assert self._machine is not None
+        self._machine.configure(self.doorway.settings(tls=True, logged_in=True, trusted=False))
+
+    def end(self, reply: Reply, reason: str) -> None:
+        """Says `reply` and closes."""
+        self._say_goodbye(reply, reason)
+
+    def fault(self, where: str, error: BaseException) -> Reply:
+        """Reports an internal fault and makes the reply for it (invariant 7)."""
+        incident = render_id(self.doorway.ids.next(self.doorway.clock.now()))
+        stack = "".join(traceback.format_exception(error))
+        self.doorway.events.emit(
+            InternalFault(
+                incident=incident,
+                where=where,
+                error=repr(error),
+                stack=stack,
+                session=render_id(self.id),
+                level="error",
+            )
+        )
+        return Reply(451, "4.3.0", f"Internal fault, please try again later (incident {incident})")
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    @property
+    def _letters(self) -> int:
+        return self._session.letters if self._session is not None else 0
+
+    def _begin_session(self, wire: Wire) -> None:
+        if self._session is not None:
+            self._session.abandon()
+        self._session = self._make_session(self, wire)
+        self._handlers = self._session.handlers()
+
+    def _run(self) -> None:
+        """Handles all events that are there, then writes once."""
+        machine = self._machine
+        assert machine is not None
+        while self._pending is None and not self._clogged and self._wire is not None:
+            event = machine.next_event()
+            if event is None:
+                break
+            self._handle(machine, event)
+        if self._draining and self._pending is None and not machine.in_transaction:
+            self._say_goodbye(SHUTTING_DOWN, "drain")
+            return
+        self._flush()
+        if self._paused and self._pending is None and not self._clogged:
+            self._paused = False
+            if self._wire is not None:
+                self._wire.resume()
+
+    def _handle(self, machine: SmtpServer, event: ev.Event) -> None:
+        kind = type(event)
+        if kind is ev.StartTls:
+            self._start_tls(machine)
+            return
+        if kind is ev.Quit or kind is ev.Disconnect:
+            self._close("quit" if kind is ev.Quit else getattr(event, "reason", "errors"))
+            return
+        if kind is ev.CommandRefused:
+            self._errors += 1
+            return
+        handler = self._handlers.get(kind)
+        try:
+            answer = handler(event) if handler is not None else None
+        except Exception as error:  # invariant 7: ours, so temporary
+            answer = self.fault(f"session {kind.__name__}", error)
+        self._act(machine, answer)
+
+    def _act(self, machine: SmtpServer, answer: Answer) -> None:
+        if isinstance(answer, Pending):
+            self._wait_for(answer)
+        elif isinstance(answer, Challenge):
+            machine.challenge(answer.data)
+        elif machine.awaits_answer:
+            machine.answer(answer)
+
+    def _wait_for(self, pending: Pending) -> None:
+        future = asyncio.ensure_future(pending.awaitable)
+        self._pending = future
+        future.add_done_callback(lambda done: self._resolved(done, pending.then))
+
+    def _resolved(self, future: asyncio.Future[Any], then: Callable[[asyncio.Future[Any]], Answer] | None) -> None:
+        self._pending = None
+        machine = self._machine
+        assert machine is not None
+        try:
+            answer = future.result() if then is None else then(future)
+        except asyncio.CancelledError:
+            return
+        except Exception as error:  # invariant 7
+            answer = self.fault("session wait", error)
+        if self._wire is None:
+            return
+        self._act(machine, answer)
+        if self._pending is None:
+            self._run()
+
+    def _start_tls(self, machine: SmtpServer) -> None:
+        assert self._wire is not None
+        self._wire.pause()  # before the 220 is written: what comes after it is for the handshake (invariant 5)
+        machine.answer(None)
+        self._flush()
+        self._wire.start_tls()
+
+    def _flush(self) -> None:
+        assert self._machine is not None
+        output = self._machine.output()
+        if output and self._wire is not None and not self._wire.is_closing:
+            self._wire.write(output)
+
+    def _pause(self) -> None:
+        if self._wire is not None and not self._paused:
+            self._paused = True
+            self._wire.pause()
+
+    def _close(self, reason: str) -> None:
+        self._reason = reason
+        self._flush()
+        if self._wire is not None:
+            self._wire.close()
+
+    def _say_goodbye(self, reply: Reply, reason: str) -> None:
+        if self._machine is None or self._wire is None or self._wire.is_closing:
+            return
+        self._machine.refuse(reply)
+        self._close(reason)
+
+    def _emit_closed(self) -> None:
+        clock = self.doorway.clock
+        self.doorway.events.emit(
+            SessionClosed(
+                session=render_id(self.id),
+                door=self.doorway.door.value,
+                client=self._session_client,
+                reason=self._reason,
+                letters=self._letters,
+                errors=self._errors,
+                seconds=round(clock.monotonic() - self._began, 3),
+            )
+        )
+
+    @property
+    def _session_client(self) -> str:
+        return getattr(self._session, "client", "")

@@ -1,0 +1,97 @@
+"""Doorway: everything that the sessions of one door share. Built by the composition root, replaced as a whole at
+reload.
+
+A session keeps the doorway it began with, so a reload never changes the rules in the middle of a transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ekiden.accounts.login import Authenticator
+from ekiden.config.model import Config, Domain
+from ekiden.model.door import DOORS, Door
+from ekiden.model.ids import IdSequence
+from ekiden.model.mailbox import domain_key
+from ekiden.model.reply import Reply
+from ekiden.policy.networks import NetworkSet
+from ekiden.policy.next_hop import NextHops
+from ekiden.ports.clock import Clock, Random
+from ekiden.ports.directory import Directory
+from ekiden.ports.events import EventSink
+from ekiden.ports.recipients import RecipientLists, RecipientProbe
+from ekiden.ports.spool import Spool
+from ekiden.proto.smtp.server import ServerSettings
+from ekiden.spool.window import Window
+
+#: RFC 5321 §4.5.3.2.7: a server waits at least 5 minutes for the next command; the same for a piece of data.
+IDLE_SECONDS: Final = 300.0
+#: Before EHLO nobody has a reason to think for five minutes; scanners do. 60 s still serves a slow satellite link.
+GREETING_SECONDS: Final = 60.0
+#: What a client may send ahead of our replies before we stop reading: ten times the longest pipelined envelope of
+#: 100 recipients.
+AHEAD_OCTETS: Final = 256 * 1024
+
+_WRONG_DOOR: Final = Reply(
+    502,
+    "5.5.1",
+    "There is no login at this door: port 25 is for mail servers",
+    "To send mail use port 465 (TLS from the first byte) or port 587 (STARTTLS), with your login",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """`tls`: a certificate is there, so TLS can be offered. `mechanisms`: SASL mechanisms offered once TLS is on."""
+
+    door: Door
+    config: Config
+    clock: Clock
+    random: Random
+    ids: IdSequence
+    events: EventSink
+    spool: Spool
+    window: Window
+    directory: Directory
+    authenticator: Authenticator
+    lists: RecipientLists
+    probe: RecipientProbe
+    tls: bool = True
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    trusted: NetworkSet = field(init=False)
+    domains: dict[str, Domain] = field(init=False)
+    next_hops: NextHops = field(init=False)
+    _settings: dict[tuple[bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        networks = [n if isinstance(n, str) else n.net for n in self.config.relay.trusted_networks]
+        object.__setattr__(self, "trusted", NetworkSet(networks))
+        object.__setattr__(self, "next_hops", NextHops(self.config))
+        object.__setattr__(self, "domains", {domain_key(d.name): d for d in self.config.domain})
+
+    def settings(self, *, tls: bool, logged_in: bool, trusted: bool) -> ServerSettings:
+        """What the protocol machine announces and allows in this state; made once a state, not once a session."""
+        state = (tls, logged_in, trusted)
+        made = self._settings.get(state)
+        if made is None:
+            made = self._settings[state] = self._make_settings(tls=tls, logged_in=logged_in, trusted=trusted)
+        return made
+
+    def _make_settings(self, *, tls: bool, logged_in: bool, trusted: bool) -> ServerSettings:
+        needs_login = DOORS[self.door].login
+        limits = self.config.limits
+        return ServerSettings(
+            hostname=self.config.hostname,
+            offer_starttls=self.tls and not tls and not DOORS[self.door].implicit_tls,
+            tls_active=tls,
+            auth_mechanisms=self.mechanisms if needs_login and tls and not logged_in else (),
+            size_limit=limits.message_size,
+            max_recipients=limits.recipients,
+            error_limit=limits.errors,
+            lenient_lf=logged_in or trusted,
+            lenient_paths=logged_in or trusted,
+            require_auth=needs_login and not logged_in,
+            require_tls=needs_login,
+            no_auth_reply=None if needs_login else _WRONG_DOOR,
+        )

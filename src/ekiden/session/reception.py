@@ -1,0 +1,125 @@
+"""Reception: a letter's content on its way in, from the first octet behind DATA to the spool.
+
+Rules
+1. The header section is held until it is complete (256 KiB at most), because what is put on top (Received) and what
+   submission
+   mends (Date, Message-ID, Bcc) needs all of it. The body streams through; it is never in memory whole.
+2. What goes wrong midway (disk full, too many hops) is remembered as a refusal; the rest of the content is swallowed
+   and the
+   refusal is the answer to the final dot.
+3. Nobody says 250 before `Spool.accept` is done (invariant 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Final
+
+from ekiden.message.header import HeaderReader, HeaderSection
+from ekiden.message.submission import complete_header
+from ekiden.model.ids import render_id
+from ekiden.model.reply import Reply
+from ekiden.ports.spool import Draft, SpoolFailed
+from ekiden.session.doorway import Doorway
+
+HEADER_TOO_LARGE: Final = Reply(552, "5.3.4", "The header section is larger than 256 KiB")
+TOO_MANY_HOPS: Final = Reply(554, "5.4.6", "Too many hops: this letter is going round in circles")
+NO_SPACE: Final = Reply(452, "4.3.1", "No space for the letter right now, please try again later")
+CANNOT_STORE: Final = Reply(451, "4.3.0", "The letter could not be stored, please try again later")
+
+
+def storage_reply(error: SpoolFailed) -> Reply:
+    return NO_SPACE if error.full else CANNOT_STORE
+
+
+class Reception:
+    """One letter's content. `complete`: add what a submission lacks. `trace`: the Received field that goes on top."""
+
+    __slots__ = (
+        "_complete",
+        "_doorway",
+        "_reader",
+        "_trace",
+        "draft",
+        "header_octets",
+        "is_8bit",
+        "message_id",
+        "refusal",
+    )
+
+    def __init__(self, doorway: Doorway, *, complete: bool) -> None:
+        """Raises SpoolFailed when nothing can be taken."""
+        self._doorway = doorway
+        self._complete = complete
+        self._reader: HeaderReader | None = HeaderReader()
+        self._trace = b""
+        self.draft: Draft = doorway.spool.begin()
+        self.refusal: Reply | None = None
+        self.is_8bit = False
+        self.message_id = ""
+        self.header_octets = 0
+
+    def begin(self, trace: bytes) -> None:
+        """Gives the trace field, which names the letter's id and so comes after the draft."""
+        self._trace = trace
+
+    def chunk(self, data: bytes) -> Awaitable[None] | None:
+        """Takes octets. What it returns must be awaited before the next chunk (back-pressure)."""
+        if self.refusal is not None:
+            return None
+        if not self.is_8bit and not data.isascii():
+            self.is_8bit = True
+        try:
+            if self._reader is not None:
+                if not self._reader.feed(data):
+                    return None
+                self._finish_header(self._reader)
+                return self.draft.drain() if self.refusal is None else None
+            self.draft.write(data)
+            return self.draft.drain()
+        except SpoolFailed as error:
+            self.refuse(storage_reply(error))
+            return None
+
+    def end(self) -> None:
+        """The content is complete: a letter that is all header, or has none, is finished here."""
+        if self._reader is None or self.refusal is not None:
+            return
+        try:
+            self._reader.finish()
+            self._finish_header(self._reader)
+        except SpoolFailed as error:
+            self.refuse(storage_reply(error))
+
+    def refuse(self, reply: Reply) -> None:
+        if self.refusal is None:
+            self.refusal = reply
+        self.draft.discard()
+        self._reader = None
+
+    def discard(self) -> None:
+        self.draft.discard()
+
+    # --- within -----------------------------------------------------------------------------------------------
+
+    def _finish_header(self, reader: HeaderReader) -> None:
+        section = reader.section
+        assert section is not None
+        self._reader = None
+        if section.truncated:
+            self.refuse(HEADER_TOO_LARGE)
+            return
+        if section.count(b"received") >= self._doorway.config.limits.hops:  # RFC 5321 §6.3
+            self.refuse(TOO_MANY_HOPS)
+            return
+        header, body = section.raw, reader.gathered[section.end :]
+        if self._complete:
+            header = self._completed(header)
+            section = HeaderSection(header)
+        self.message_id = section.message_id
+        self.header_octets = len(self._trace) + len(header)
+        self.draft.write(b"".join((self._trace, header, body)))
+
+    def _completed(self, header: bytes) -> bytes:
+        message_id = f"<{render_id(self.draft.letter)}@{self._doorway.config.hostname}>"
+        return complete_header(header, now=self._doorway.clock.now(), message_id=message_id)

@@ -1,0 +1,317 @@
+"""What relay and submission have in common: the transaction, from MAIL to the letter in the spool.
+
+The pattern (DESIGN §1): gather facts → decide (policy, pure) → act → reply. A cached fact needs no wait; one that is
+not
+comes as `Pending`. The doors differ in who may send (`account`, `trusted`) and in what is mended (`mends_header`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from ekiden.message.trace import protocol_keyword, render_received
+from ekiden.model.decision import Ask, Decision, Verdict
+from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
+from ekiden.model.events import LetterAccepted, LetterRefused, RecipientRefused
+from ekiden.model.ids import render_id
+from ekiden.model.mailbox import Mailbox
+from ekiden.model.reply import Reply
+from ekiden.policy.relay import RecipientFacts, decide_recipient
+from ekiden.ports.directory import DirectoryFailed
+from ekiden.ports.spool import Claim, SpoolFailed
+from ekiden.ports.wire import Wire
+from ekiden.proto.smtp import events as ev
+from ekiden.session.conversation import Answer, Conversation, Pending
+from ekiden.session.reception import Reception, storage_reply
+
+DIRECTORY_DOWN: Final = Reply(451, "4.3.0", "Recipients cannot be checked right now, please try again later")
+#: How many forward-paths an event lists; the trail has all of them.
+LISTED_RECIPIENTS: Final = 20
+
+
+class Transaction:
+    """MAIL to end of data. `recipients` by key, so that a repeated RCPT is delivered once."""
+
+    __slots__ = ("mail", "reception", "recipients")
+
+    def __init__(self, mail: ev.MailFrom) -> None:
+        self.mail = mail
+        self.recipients: dict[str, tuple[Mailbox, Recipient]] = {}
+        self.reception: Reception | None = None
+
+    @property
+    def reverse_path(self) -> str:
+        return str(self.mail.reverse_path) if self.mail.reverse_path is not None else ""
+
+
+class SmtpSession:
+    """Base of the two doors' sessions. One object a connection and TLS state."""
+
+    mends_header: ClassVar[bool] = False
+
+    def __init__(self, conversation: Conversation, wire: Wire) -> None:
+        self.doorway = conversation.doorway
+        self.conversation = conversation
+        self.client = wire.peer.address
+        self.tls = "" if wire.tls is None else str(wire.tls)
+        self.trusted = wire.peer.address in self.doorway.trusted
+        self.account = ""
+        self.letters = 0
+        self._hello: ev.Hello | None = None
+        self._transaction: Transaction | None = None
+
+    def handlers(self) -> dict[type, Callable[[Any], Answer]]:
+        return {
+            ev.Hello: self.on_hello,
+            ev.MailFrom: self.on_mail,
+            ev.RcptTo: self.on_rcpt,
+            ev.ContentBegins: self.on_content_begins,
+            ev.ContentChunk: self.on_content_chunk,
+            ev.ContentEnds: self.on_content_ends,
+            ev.ContentAborted: self.on_content_aborted,
+            ev.Reset: self.on_reset,
+        }
+
+    async def still_welcome(self) -> bool:
+        return True
+
+    def abandon(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None and transaction.reception is not None:
+            transaction.reception.discard()
+
+    # --- one method an event ----------------------------------------------------------------------------------
+
+    def on_hello(self, event: ev.Hello) -> Answer:
+        self.abandon()
+        self._hello = event
+        return None
+
+    def on_mail(self, event: ev.MailFrom) -> Answer:
+        self._transaction = Transaction(event)
+        return None
+
+    def on_rcpt(self, event: ev.RcptTo) -> Answer:
+        mailbox = event.forward_path
+        facts = RecipientFacts(
+            mailbox, self.doorway.domains.get(mailbox.domain_key), account=self.account, trusted=self.trusted
+        )
+        decision = decide_recipient(facts)
+        while isinstance(decision, Ask):
+            known = self._peek(decision.fact, facts)
+            if known is None:
+                return Pending(self._decide_slowly(facts, decision), lambda done: self._rcpt(event, done.result()))
+            facts = known
+            decision = decide_recipient(facts)
+        return self._rcpt(event, decision)
+
+    def on_content_begins(self, event: ev.ContentBegins) -> Answer:
+        transaction = self._transaction
+        assert transaction is not None
+        try:
+            reception = Reception(self.doorway, complete=self.mends_header)
+        except SpoolFailed as error:
+            return self._refused(storage_reply(error), "storage")
+        reception.begin(self._received_field(reception, transaction))
+        transaction.reception = reception
+        return None
+
+    def on_content_chunk(self, event: ev.ContentChunk) -> Answer:
+        assert self._transaction is not None
+        assert self._transaction.reception is not None
+        wait = self._transaction.reception.chunk(event.data)
+        return None if wait is None else Pending(wait, _nothing)
+
+    def on_content_aborted(self, event: ev.ContentAborted) -> Answer:
+        self._refused(event.reply, "content")
+        self.abandon()
+        return None
+
+    def on_reset(self, event: ev.Reset) -> Answer:
+        self.abandon()
+        return None
+
+    def on_content_ends(self, event: ev.ContentEnds) -> Answer:
+        transaction, self._transaction = self._transaction, None
+        assert transaction is not None
+        reception = transaction.reception
+        assert reception is not None
+        reception.end()
+        if reception.refusal is not None:
+            return self._refused(reception.refusal, "content", transaction)
+        envelope = self._envelope(transaction, reception)
+        room = self.doorway.window.has_room(envelope.size_octets)
+        legs = self._legs(transaction)
+        accepted = self.doorway.spool.accept(reception.draft, envelope, legs, claim=room)
+        return Pending(accepted, lambda done: self._accepted(transaction, envelope, done))
+
+    # --- recipients -------------------------------------------------------------------------------------------
+
+    def _peek(self, fact: str, facts: RecipientFacts) -> RecipientFacts | None:
+        """The facts with `fact` filled in from memory, or None if it must be asked for."""
+        mailbox = facts.forward_path
+        if fact == "standing":
+            entry = self.doorway.directory.peek(mailbox)
+            return None if entry is None else facts._replace(standing=entry.standing)
+        if fact == "listed":
+            assert facts.domain is not None
+            path = facts.domain.recipients.partition(":")[2]
+            return facts._replace(listed=self.doorway.lists.contains(path, mailbox.key))
+        probe = self.doorway.probe.peek(mailbox)
+        return None if probe is None else facts._replace(probe=probe)
+
+    async def _decide_slowly(self, facts: RecipientFacts, decision: Decision | Ask) -> Decision:
+        mailbox = facts.forward_path
+        while isinstance(decision, Ask):
+            if decision.fact == "standing":
+                try:
+                    entry = await self.doorway.directory.find(mailbox)
+                except DirectoryFailed as error:
+                    return Decision(Verdict.DEFER, "directory-down", str(error), DIRECTORY_DOWN)
+                facts = facts._replace(standing=entry.standing)
+            elif decision.fact == "probe":
+                facts = facts._replace(probe=await self.doorway.probe.ask(mailbox))
+            else:
+                known = self._peek(decision.fact, facts)
+                assert known is not None
+                facts = known
+            decision = decide_recipient(facts)
+        return decision
+
+    def _rcpt(self, event: ev.RcptTo, decision: Decision) -> Answer:
+        transaction = self._transaction
+        if transaction is None:  # the connection went away while we asked
+            return DIRECTORY_DOWN
+        if not decision.accepted:
+            reply = decision.reply
+            assert reply is not None
+            self.doorway.events.emit(
+                RecipientRefused(
+                    session=render_id(self.conversation.id),
+                    door=self.doorway.door.value,
+                    client=self.client,
+                    reverse_path=transaction.reverse_path,
+                    forward_path=str(event.forward_path),
+                    rule=decision.rule,
+                    reply=str(reply),
+                )
+            )
+            return reply
+        mailbox = self._whole(event.forward_path)
+        recipient = Recipient(str(mailbox), event.notify, event.orcpt)
+        transaction.recipients.setdefault(mailbox.key, (mailbox, recipient))
+        return None
+
+    def _whole(self, mailbox: Mailbox) -> Mailbox:
+        """`<postmaster>` gets our first domain, so that it has a mailbox (RFC 5321 §4.5.1)."""
+        if mailbox.domain:
+            return mailbox
+        domains = self.doorway.config.domain
+        return Mailbox(mailbox.local_part, domains[0].name if domains else self.doorway.config.hostname)
+
+    # --- the letter -------------------------------------------------------------------------------------------
+
+    def _received_field(self, reception: Reception, transaction: Transaction) -> bytes:
+        hello = self._hello
+        only = next(iter(transaction.recipients.values()))[0] if len(transaction.recipients) == 1 else None
+        return render_received(
+            helo=hello.name if hello is not None else "",
+            client=self.client,
+            hostname=self.doorway.config.hostname,
+            protocol=self._protocol(transaction),
+            letter=render_id(reception.draft.letter),
+            tls=self.tls,
+            for_recipient=str(only) if only is not None else "",
+            now=self.doorway.clock.now(),
+        )
+
+    def _protocol(self, transaction: Transaction) -> str:
+        return protocol_keyword(
+            extended=self._hello is not None and self._hello.extended,
+            tls=bool(self.tls),
+            auth=bool(self.account),
+            utf8=transaction.mail.smtputf8,
+        )
+
+    def _envelope(self, transaction: Transaction, reception: Reception) -> Envelope:
+        mail = transaction.mail
+        origin = Origin(
+            door=self.doorway.door.value,
+            session=self.conversation.id,
+            client=self.client,
+            helo=self._hello.name if self._hello is not None else "",
+            account=self.account,
+            tls=self.tls,
+            protocol=self._protocol(transaction),
+        )
+        return Envelope(
+            transaction.reverse_path,
+            self.doorway.clock.now(),
+            origin,
+            reception.draft.size_octets,
+            reception.header_octets,
+            "8BITMIME" if reception.is_8bit else mail.body,
+            mail.smtputf8,
+            mail.ret,
+            mail.envid,
+            reception.message_id,
+        )
+
+    def _legs(self, transaction: Transaction) -> list[NewLeg]:
+        """The recipients by next hop (DESIGN §5: the key is pure, and fixed now)."""
+        reverse = transaction.mail.reverse_path
+        flow = self.account or (reverse.domain_key if reverse is not None else "")
+        recipients = [recipient for _, recipient in transaction.recipients.values()]
+        return self.doorway.next_hops.legs(recipients, flow=flow)
+
+    def _accepted(self, transaction: Transaction, envelope: Envelope, done: asyncio.Future[list[Claim]]) -> Answer:
+        assert transaction.reception is not None
+        letter = render_id(transaction.reception.draft.letter)
+        try:
+            claims = done.result()
+        except SpoolFailed as error:
+            return self._refused(storage_reply(error), "storage", transaction)
+        if claims:
+            self.doorway.window.offer(claims)
+        else:
+            self.doorway.window.nudge()
+        self.letters += 1
+        self.doorway.events.emit(self._accepted_event(letter, transaction, envelope))
+        return Reply(250, "2.0.0", f"Queued as {letter}")
+
+    def _accepted_event(self, letter: str, transaction: Transaction, envelope: Envelope) -> LetterAccepted:
+        paths = [str(mailbox) for mailbox, _ in list(transaction.recipients.values())[:LISTED_RECIPIENTS]]
+        return LetterAccepted(
+            letter=letter,
+            session=render_id(self.conversation.id),
+            door=self.doorway.door.value,
+            client=self.client,
+            account=self.account,
+            tls=self.tls,
+            reverse_path=envelope.reverse_path,
+            recipients=paths,
+            recipient_count=len(transaction.recipients),
+            size=envelope.size_octets,
+            message_id=envelope.message_id,
+        )
+
+    def _refused(self, reply: Reply, rule: str, transaction: Transaction | None = None) -> Reply:
+        transaction = transaction or self._transaction
+        self.doorway.events.emit(
+            LetterRefused(
+                session=render_id(self.conversation.id),
+                door=self.doorway.door.value,
+                client=self.client,
+                reverse_path=transaction.reverse_path if transaction is not None else "",
+                rule=rule,
+                reply=str(reply),
+            )
+        )
+        return reply
+
+
+def _nothing(done: asyncio.Future[Any]) -> Answer:
+    done.result()
+    return None
