@@ -1,0 +1,53 @@
+# Everything here works without root and leaves the system alone: the environment is .venv in this folder.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help install run test check bench format clean
+.DEFAULT_GOAL := help
+
+help:  ## what can be done here
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+install: $(VENV)/.installed  ## .venv with the ekiden command in it
+
+run: $(VENV)/.installed  ## two servers on this machine, two letters through every door; ends with Ctrl-C
+	@$(BIN)/ekiden demo
+
+test: $(VENV)/.tested  ## the whole test suite; tests whose Debian package is missing say so and are skipped
+	@$(BIN)/pytest -n auto
+
+check: $(VENV)/.tested  ## ruff, mypy --strict, import contracts, generated docs
+	@$(BIN)/ruff check src tests tools
+	@$(BIN)/ruff format --check src tests tools
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/rfc_table.py --check
+
+bench: $(VENV)/.installed  ## letters a second beside Postfix, in the same run (needs the Debian package postfix)
+	@$(BIN)/ekiden bench
+
+format: $(VENV)/.tested  ## put the code into the project's form
+	@$(BIN)/ruff check --fix src tests tools
+	@$(BIN)/ruff format src tests tools
+
+clean:  ## forget .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Ekiden needs Python 3.11 or newer; this is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	@echo "Creating $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing Ekiden into $(VENV) (about half a minute the first time) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.tested: pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing Ekiden and what its tests need into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	@touch $@ $(VENV)/.installed
