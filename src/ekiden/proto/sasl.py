@@ -9,7 +9,7 @@ An exchange is fed what the client sent and says what comes next:
         -> SaslFault(reason, malformed)    # refuse; the exchange is over
 
 Rules
-1. SMTP (RFC 4954) and POP3 (RFC 5034) sessions use the same machines; base64 and `*` (cancel) are the protocols' matter.
+1. SMTP (RFC 4954) and POP3 (RFC 5034) sessions use the same machines; base64 and `*` (cancel) are theirs.
 2. Nothing here says whether a login exists: a fault depends on the client's octets alone.
 3. An authorization identity must be empty or name the login itself: nobody acts for somebody else here.
 4. Passwords appear in no `repr`, so that no traceback or log line can show one.

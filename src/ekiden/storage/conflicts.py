@@ -1,0 +1,59 @@
+"""What a directory engine says when a change contradicts what is there: the same sentences from every engine."""
+
+from __future__ import annotations
+
+from ekiden.model.mailbox import Mailbox
+from ekiden.ports.directory import DirectoryConflict
+
+
+def account_exists(name: str) -> DirectoryConflict:
+    return DirectoryConflict(f"there is already an account {name}; `ekiden account passwd` changes its password")
+
+
+def no_account(name: str) -> DirectoryConflict:
+    return DirectoryConflict(f"there is no account {name}; `ekiden account list` shows those there are")
+
+
+def changed_meanwhile(name: str) -> DirectoryConflict:
+    return DirectoryConflict(f"{name} was changed by somebody else at the same moment; look at it and try again")
+
+
+def alias_in_the_way(name: str) -> DirectoryConflict:
+    return DirectoryConflict(f"{name} is an alias, which would take the account's mail; remove the alias first")
+
+
+def account_in_the_way(name: str) -> DirectoryConflict:
+    return DirectoryConflict(f"{name} is an account; an alias of that name would take its mail away")
+
+
+def no_alias(name: str) -> DirectoryConflict:
+    return DirectoryConflict(f"there is no alias {name}; `ekiden alias list` shows those there are")
+
+
+def no_target(name: str, target: str) -> DirectoryConflict:
+    return DirectoryConflict(f"the alias {name} does not lead to {target}; `ekiden alias list` shows where it leads")
+
+
+def target_key(target: str) -> str:
+    """How two spellings of an alias's target are compared; they are kept as written."""
+    local_part, _, domain = target.rpartition("@")
+    return Mailbox(local_part, domain).key
+
+
+def added(targets: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """`targets` with those of `more` that are new, in order."""
+    seen = {target_key(target) for target in targets}
+    out = list(targets)
+    for target in more:
+        if (key := target_key(target)) not in seen:
+            seen.add(key)
+            out.append(target)
+    return tuple(out)
+
+
+def removed(name: str, targets: tuple[str, ...], target: str) -> tuple[str, ...]:
+    """`targets` without `target`. Raises DirectoryConflict if it is not among them."""
+    left = tuple(t for t in targets if target_key(t) != target_key(target))
+    if len(left) == len(targets):
+        raise no_target(name, target)
+    return left
