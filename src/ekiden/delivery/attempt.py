@@ -1,0 +1,104 @@
+"""An attempt: one leg on its way, and what the replies of a peer come to for each of its recipients. Pure.
+
+Rules
+1. Each recipient has its own outcome: 2xx relayed, 5xx failed, everything else delayed. What is unknown (a connection
+   lost before the final reply) is delayed, never failed.
+2. A leg goes in as many transactions as the peer's limit asks for. Recipients that a peer refused with "too many"
+   (452 4.5.3, 552 5.5.3, a bare 452; RFC 5321 §4.5.3.1.10) go again at once, as long as the transaction before took
+   somebody.
+3. A transaction whose content was not yet sent completely has surely not been taken: it may be sent again at once, a
+   few times (a kept connection that the peer closed just then is no reason to wait for minutes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ekiden.model.envelope import Recipient
+from ekiden.model.outcome import Outcome, OutcomeKind
+from ekiden.model.reply import Reply
+from ekiden.ports.spool import Claim
+
+#: Recipients of one transaction when the peer announced nothing (RFC 5321 §4.5.3.1.8: 100 must be taken).
+RECIPIENTS: Final = 100
+#: How often a transaction that was surely not taken is sent again at once before it is delayed.
+IMMEDIATE_RETRIES: Final = 2
+
+
+class Attempt:
+    """`outcomes`: by index of the leg's recipients, None while undecided. `batch`: the indexes under way.
+
+    `started`: monotonic seconds, 0.0 before it was first sent. `retries`: see rule 3."""
+
+    __slots__ = ("batch", "claim", "outcomes", "remote", "retries", "started", "tls", "where")
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.outcomes: list[Outcome | None] = [None] * len(claim.leg.recipients)
+        self.batch: Sequence[int] = ()
+        self.started = 0.0
+        self.retries = 0
+        self.remote = ""
+        self.tls = ""
+        self.where = ""
+
+    @property
+    def is_decided(self) -> bool:
+        return None not in self.outcomes
+
+    @property
+    def is_untouched(self) -> bool:
+        """True while nothing is decided: it can be given back unattempted."""
+        return all(outcome is None for outcome in self.outcomes)
+
+    def next_batch(self, limit: int) -> list[Recipient]:
+        """The recipients of the next transaction, `limit` at most."""
+        recipients = self.claim.leg.recipients
+        if len(recipients) <= limit and self.is_untouched:
+            self.batch = range(len(recipients))
+            return recipients
+        self.batch = [index for index, outcome in enumerate(self.outcomes) if outcome is None][:limit]
+        return [recipients[index] for index in self.batch]
+
+    def take_replies(self, replies: Sequence[Reply], *, dsn: bool) -> None:
+        """One reply a recipient of the batch. `dsn`: the peer took over the DSN wishes. Recipients that shall go
+        again at once stay undecided."""
+        some_taken = len(replies) > 1 and any(reply.is_positive for reply in replies)
+        for index, reply in zip(self.batch, replies, strict=True):
+            if some_taken and is_too_many(reply):
+                continue
+            self.outcomes[index] = outcome_of(
+                self.claim.leg.recipients[index].forward_path, reply, self.remote, self.tls, dsn=dsn
+            )
+        self.batch = ()
+
+    def decide_rest(self, kind: OutcomeKind, code: int, status: str, text: str, remote: str = "") -> None:
+        """The same outcome for everybody who is undecided."""
+        for index, outcome in enumerate(self.outcomes):
+            if outcome is None:
+                path = self.claim.leg.recipients[index].forward_path
+                self.outcomes[index] = Outcome(path, kind, code, status, text, remote, self.tls if remote else "")
+        self.batch = ()
+
+    def may_go_again(self) -> bool:
+        """Counts an immediate retry (rule 3); False when there were enough."""
+        self.retries += 1
+        self.batch = ()
+        return self.retries <= IMMEDIATE_RETRIES
+
+
+def is_too_many(reply: Reply) -> bool:
+    """RFC 5321 §4.5.3.1.10: a limit of the transaction, not of the recipient."""
+    if reply.code == 452:
+        return reply.status in ("", "4.5.3")
+    return reply.code == 552 and reply.status == "5.5.3"
+
+
+def outcome_of(path: str, reply: Reply, remote: str, tls: str, *, dsn: bool = False) -> Outcome:
+    """What one recipient's reply comes to. A reply without enhanced status code gets the general one of its class."""
+    if reply.code // 100 == 2:
+        return Outcome(path, OutcomeKind.RELAYED, reply.code, reply.status or "2.0.0", reply.text, remote, tls, dsn)
+    if reply.is_permanent:
+        return Outcome(path, OutcomeKind.FAILED, reply.code, reply.status or "5.0.0", reply.text, remote, tls)
+    return Outcome(path, OutcomeKind.DELAYED, reply.code, reply.status or "4.0.0", reply.text, remote, tls)

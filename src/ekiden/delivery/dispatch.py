@@ -1,0 +1,225 @@
+"""Delivery: one worker's post office. From claims to sites, from attempts to the store.
+
+    delivery = Delivery(spool=…, window=…, …, config=config, secrets=secrets)
+    delivery.start()                     # in the running loop
+    delivery.tick(clock.monotonic())     # once a second, by the worker
+    delivery.reconfigure(config, secrets)
+    await delivery.drain(within=30.0)    # stops claiming, lets attempts finish, gives back the rest
+    await delivery.aclose()
+
+Rules
+1. Claims come born claimed through the window (synchronously, no task) or out of the store by the scheduler.
+2. A leg that comes out of the store goes the way the present configuration says: the key it was stored under may be
+   older than a new `[[route]]`. Recipients whose ways part become legs of their own.
+3. One slow site must not fill the window: past half of it, while the window is crowded, what is for that site goes back
+   to the store, due when the site will have got so far at its present pace.
+4. Called by app (lifecycle) and, through the window, by session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ekiden.config.model import Config
+from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.budget import Budget
+from ekiden.delivery.faults import Faults, Tasks
+from ekiden.delivery.local import LocalSite
+from ekiden.delivery.routing import Credentials, Routing
+from ekiden.delivery.schedule import Scheduler
+from ekiden.delivery.settle import Settler
+from ekiden.delivery.site import Site, Surroundings
+from ekiden.delivery.tools import Tools
+from ekiden.model.envelope import LOCAL
+from ekiden.model.mailbox import domain_key
+from ekiden.model.outcome import OutcomeKind
+from ekiden.policy.next_hop import NextHops
+from ekiden.ports.spool import Claim
+
+#: What a site gives back comes again after this long at least and at most, in seconds.
+SOONEST, LATEST = 1.0, 300.0
+#: Below this many letters a second a site counts as stuck.
+SLOWEST: Final = 0.1
+
+
+class Delivery:
+    """`secrets`: the login of each route with a `username`, by the route's `match`; app reads the files."""
+
+    def __init__(self, tools: Tools, config: Config, secrets: Mapping[str, Credentials]) -> None:
+        self._tools = tools
+        self._window = tools.window
+        self._clock = tools.clock
+        self._faults = Faults(tools.events, tools.clock, tools.random)
+        self._tasks = Tasks(self._faults)
+        self._budget = Budget()
+        self._scheduler = Scheduler(tools.spool, tools.window, tools.clock, self._faults, self._take_stored)
+        self._settler = Settler(
+            tools,
+            self._faults,
+            spawn=self._tasks.spawn,
+            on_due=self._scheduler.nudge,
+            on_settled=self._settled,
+        )
+        self._local = LocalSite(tools, self._faults, spawn=self._tasks.spawn, finished=self._settler.settle)
+        self._sites: dict[str, Site] = {}
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._deadline: float | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+        self._configure(config, secrets)
+
+    # -- lifecycle ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begins to deliver. Needs a running loop."""
+        self._window.attach(self._take_born, self._scheduler.nudge)
+        self._loop_task = self._tasks.spawn(self._scheduler.run(), "delivery.schedule")
+
+    def tick(self, now: float) -> None:
+        """Once a second, with `Clock.monotonic()`: the only timer that delivery has."""
+        for key, site in list(self._sites.items()):
+            site.tick(now)
+            if site.is_idle(now):
+                del self._sites[key]
+        self._settler.tick(now)
+        self._scheduler.tick(now)
+        if self._loop_task is not None and self._loop_task.done() and not self._draining:
+            # a bug ended it (the event was told): the queue must not stand still for that
+            self._loop_task = self._tasks.spawn(self._scheduler.run(), "delivery.schedule")
+        if self._deadline is not None and now >= self._deadline:
+            self._empty.set()
+
+    def nudge(self) -> None:
+        """Something became due in the store (`queue retry`, a letter accepted unclaimed)."""
+        self._scheduler.nudge()
+
+    def reconfigure(self, config: Config, secrets: Mapping[str, Credentials]) -> None:
+        """For attempts that begin from now on. Connections that stand are closed when they are free."""
+        self._configure(config, secrets)
+        delivery = config.delivery
+        self._window.resize(delivery.window_letters, delivery.window_octets)
+        for site in self._sites.values():
+            site.configure(self._around)
+        self._scheduler.nudge()
+
+    async def drain(self, within: float) -> None:
+        """Takes nothing new, gives back what was not begun, and waits until what is under way is recorded, `within`
+        seconds at most (by `tick`). Then connections are cut: what may have been taken is delayed, the rest given
+        back."""
+        self._draining = True
+        self._window.close()
+        self._scheduler.stop()
+        waiting = self._local.take_waiting()
+        for site in self._sites.values():
+            waiting += site.take_waiting()
+            site.drain()
+        self._give_back(waiting)
+        await self._until_empty(within)
+        for site in self._sites.values():
+            site.abort()
+        await self._until_empty(LAST_WORDS)
+
+    async def aclose(self) -> None:
+        """Ends every task. Claims that are still held are freed with this process's incarnation (`Spool.close`)."""
+        self._draining = True
+        self._window.close()
+        self._scheduler.stop()
+        for site in self._sites.values():
+            site.drain()
+            site.abort()
+        self._tasks.cancel()
+        await self._tasks.join()
+
+    async def _until_empty(self, within: float) -> None:
+        if self._window.used_legs:
+            self._deadline = self._clock.monotonic() + within
+            self._empty.clear()
+            await self._empty.wait()
+            self._deadline = None
+
+    # -- configuration -----------------------------------------------------------------------------------------------
+
+    def _configure(self, config: Config, secrets: Mapping[str, Credentials]) -> None:
+        tools = self._tools
+        self._next_hops = NextHops(config)
+        self._settler.configure(config, self._next_hops)
+        self._local.configure(_home(config))
+        self._around = Surroundings(
+            connector=tools.connector,
+            routing=Routing(config, secrets, tools.resolver, tools.random),
+            clock=tools.clock,
+            tasks=self._tasks,
+            faults=self._faults,
+            budget=self._budget,
+            helo_name=config.hostname,
+            connections=max(1, config.delivery.connections_per_site),
+            connect_timeout=config.delivery.connect_timeout,
+            finished=self._settler.settle,
+            unattempted=self._give_back,
+        )
+
+    # -- claims ------------------------------------------------------------------------------------------------------
+
+    def _take_born(self, claims: Sequence[Claim]) -> None:
+        """From sessions: their keys are as fresh as can be."""
+        if self._draining:
+            self._settler.give_back(list(claims), self._clock.now())
+            return
+        for claim in claims:
+            self._feed(claim.leg.next_hop, claim)
+
+    def _take_stored(self, claims: list[Claim]) -> None:
+        """From the scheduler."""
+        if self._draining:
+            self._settler.give_back(claims, self._clock.now())
+            return
+        for claim in claims:
+            recipients = claim.leg.recipients
+            keys = {self._next_hops.key_of(recipient.forward_path) for recipient in recipients}
+            if len(keys) == 1:
+                self._feed(keys.pop(), claim)
+            else:
+                attempt = Attempt(claim)
+                attempt.decide_rest(OutcomeKind.EXPANDED, 250, "2.0.0", "the configuration parts their ways now")
+                self._settler.settle(attempt, recipients)
+
+    def _feed(self, key: str, claim: Claim) -> None:
+        site: Site | LocalSite | None = self._local if key == LOCAL else self._sites.get(key)
+        if site is None:
+            site = self._sites[key] = Site(key, self._around)
+        if self._is_crowded_by(site):
+            self._put_off(site, claim)
+        else:
+            site.feed(Attempt(claim))
+
+    def _is_crowded_by(self, site: Site | LocalSite) -> bool:
+        window = self._window
+        return site.held * 2 > window.letters and window.used_legs * 4 > window.letters * 3
+
+    def _put_off(self, site: Site | LocalSite, claim: Claim) -> None:
+        pause = SOONEST
+        if isinstance(site, Site):
+            site.overflow += 1
+            pause = min(max((site.held + site.overflow) / max(site.rate, SLOWEST), SOONEST), LATEST)
+        self._settler.give_back([claim], self._clock.now() + pause)
+
+    def _give_back(self, attempts: list[Attempt]) -> None:
+        self._settler.give_back([attempt.claim for attempt in attempts], self._clock.now())
+
+    def _settled(self) -> None:
+        self._scheduler.freed()
+        if self._draining and not self._window.used_legs:
+            self._empty.set()
+
+
+#: Seconds for what a cut connection leaves to be recorded.
+LAST_WORDS: Final = 5.0
+
+
+def _home(config: Config) -> str:
+    """Whose postmaster `<postmaster>` without a domain is: our hostname's if it is ours, else the first domain's."""
+    ours = [domain_key(domain.name) for domain in config.domain if domain.recipients == "accounts"]
+    hostname = domain_key(config.hostname)
+    return hostname if hostname in ours or not ours else ours[0]

@@ -1,0 +1,261 @@
+"""Routing: from a next-hop key to the hosts to try, in order, or to the reason why there are none.
+
+Rules
+1. A route's targets are tried as written; their names are looked up, special-purpose addresses included: they are the
+   postmaster's word (invariant 10). What is wrong with a route is never the sender's fault: delayed.
+2. MX by RFC 5321 §5.1: preference, chance among equals, the domain's own address when it has no MX; a null MX
+   (RFC 7505 §3) refuses for good. Hosts as far from the domain as we are, or farther, are dropped, so that no letter
+   comes back to us; when none is left, the letter loops (554 5.4.6).
+3. What a name from outside leads to must be a public address, or allowed: else 550 5.4.4.
+4. A failing resolver delays (451 4.4.3); a name that does not exist fails (550 5.1.2).
+5. Families alternate within a host; nobody races (DESIGN §4): a race would exceed a budget of one connection.
+
+Called by a site when it opens a connection; never per letter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
+from typing import Final, NamedTuple
+
+from ekiden.config.model import Config, Route
+from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX
+from ekiden.policy.addresses import is_special_purpose, may_connect
+from ekiden.policy.networks import NetworkSet
+from ekiden.policy.target import Target, is_address, parse_target
+from ekiden.ports.clock import Random
+from ekiden.ports.resolver import AddressAnswer, MxRecord, Resolver, Status
+from ekiden.ports.wire import Endpoint, TlsMode
+
+#: MX hosts looked at. A domain can list hundreds; what counts is the best few (Postfix: 5 addresses at most).
+MX_HOSTS: Final = 16
+#: Addresses tried for one connection. More would hold the letters of the site longer than a retry would.
+ADDRESSES: Final = 10
+
+_LOOPBACK: Final = NetworkSet(("127.0.0.0/8", "::1/128"))
+
+
+class Credentials(NamedTuple):
+    """A login at a smarthost. Its `repr` keeps the secret: it could end in a log (invariant 4)."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.username!r}, …)"
+
+
+class Host(NamedTuple):
+    """One place to connect to. `where`: an endpoint, or a Unix socket path. `name`: for TLS and the trail.
+
+    `opportunistic`: TLS that fails may be left away on a new connection. `credentials`: None without a login."""
+
+    where: Endpoint | str
+    name: str
+    tls: TlsMode
+    opportunistic: bool = False
+    lmtp: bool = False
+    credentials: Credentials | None = None
+    allow_unverified_login: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.where})" if self.name else str(self.where)
+
+
+class NoRoad(NamedTuple):
+    """Why there is no host: a reply in our own words. 5xx fails the recipients, 4xx delays them."""
+
+    code: int
+    status: str
+    text: str
+
+
+Road = Sequence[Host] | NoRoad
+
+
+class Routing:
+    """The roads of one configuration. `secrets`: password of each route with a username, by the route's `match`."""
+
+    def __init__(self, config: Config, secrets: Mapping[str, Credentials], resolver: Resolver, random: Random) -> None:
+        self._resolver = resolver
+        self._random = random
+        self._port = config.delivery.mx_port
+        self._allowed = NetworkSet(config.delivery.allow_addresses)
+        self._routes = {route.match: route for route in reversed(config.route)}  # the first of equal patterns wins
+        self._secrets = dict(secrets)
+        self._ourselves = _Ourselves(config)
+
+    async def road(self, key: str) -> Road:
+        """`key`: a next-hop key other than `local`. Never empty. Raises ValueError for a key of no known form."""
+        if key.startswith(ROUTE_PREFIX):
+            return await self._by_route(key.removeprefix(ROUTE_PREFIX))
+        if not key.startswith(MX_PREFIX):
+            raise ValueError(f"no next-hop key: {key!r}")
+        domain = key.removeprefix(MX_PREFIX)
+        if domain.startswith("["):
+            return await self._by_literal(domain)
+        return await self._by_mx(domain)
+
+    # -- routes ------------------------------------------------------------------------------------------------------
+
+    async def _by_route(self, match: str) -> Road:
+        route = self._routes.get(match)
+        if route is None:
+            return NoRoad(451, "4.3.5", f"the route {match} is no longer configured")
+        credentials = self._secrets.get(match) if route.username else None
+        if route.username and credentials is None:
+            return NoRoad(451, "4.3.5", f"the password of the route {match} could not be read")
+        hosts: list[Host] = []
+        reasons: list[str] = []
+        for url in route.to:
+            try:
+                target = parse_target(url)
+            except ValueError as error:
+                reasons.append(str(error))
+                continue
+            wheres = [target.path] if target.path else await self._endpoints(target, reasons)
+            hosts.extend(_route_host(route, target, where, credentials) for where in wheres)
+        return hosts[:ADDRESSES] or NoRoad(451, "4.4.3", "; ".join(reasons) or f"the route {match} has no target")
+
+    async def _endpoints(self, target: Target, reasons: list[str]) -> Sequence[Endpoint]:
+        if target.is_address:
+            return [Endpoint(target.host, target.port)]
+        if target.host == "localhost":  # RFC 6761 §6.3: no question for the DNS
+            return [Endpoint("127.0.0.1", target.port), Endpoint("::1", target.port)]
+        answer = await self._resolver.addresses(target.host)
+        if answer.status is not Status.OK:
+            reasons.append(answer.detail or f"{target.host} has no address")
+        return [Endpoint(address, target.port) for address in alternate(answer.addresses)]
+
+    # -- from outside ------------------------------------------------------------------------------------------------
+
+    async def _by_literal(self, domain: str) -> Road:
+        """RFC 5321 §4.1.3: `[192.0.2.1]`, `[IPv6:2001:db8::1]`."""
+        address = domain.strip("[]").removeprefix("ipv6:")
+        if not is_address(address):
+            return NoRoad(550, "5.1.2", f"{domain} is no address that mail can be sent to")
+        answer = AddressAnswer(Status.OK, (address,))
+        return await self._judge([(MxRecord(0, domain), answer)])
+
+    async def _by_mx(self, domain: str) -> Road:
+        mx = await self._resolver.mx(domain)
+        if mx.status is Status.FAILED:
+            return NoRoad(451, "4.4.3", mx.detail or f"the DNS could not be asked for {domain}")
+        if mx.status is Status.NOT_FOUND:
+            if not mx.exists:
+                return NoRoad(550, "5.1.2", f"the domain {domain} does not exist")
+            return await self._implicit(domain)
+        if all(not record.host for record in mx.records):
+            return NoRoad(556, "5.1.10", f"the domain {domain} takes no mail (null MX)")
+        records = self._order([record for record in mx.records if record.host])
+        answers = await asyncio.gather(*(self._resolver.addresses(record.host) for record in records))
+        return await self._judge(list(zip(records, answers, strict=True)))
+
+    async def _implicit(self, domain: str) -> Road:
+        """RFC 5321 §5.1: without MX records the domain's own address is its mail host, with preference 0."""
+        answer = await self._resolver.addresses(domain)
+        if answer.status is Status.NOT_FOUND:
+            return NoRoad(550, "5.1.2", f"the domain {domain} has neither MX nor address")
+        return await self._judge([(MxRecord(0, domain), answer)])
+
+    def _order(self, records: list[MxRecord]) -> list[MxRecord]:
+        keyed = [(record.preference, self._random.uniform(0, 1), record.host) for record in records]
+        return [MxRecord(preference, host) for preference, _, host in sorted(keyed)[:MX_HOSTS]]
+
+    async def _judge(self, found: list[tuple[MxRecord, AddressAnswer]]) -> Road:
+        ours = await self._ourselves.addresses(self._resolver, self._port)
+        us = self._ourselves
+        mine = [
+            record.preference
+            for record, answer in found
+            if us.is_named(record.host) or any(us.stands_at(address, ours) for address in answer.addresses)
+        ]
+        if mine:
+            found = [(record, answer) for record, answer in found if record.preference < min(mine)]
+            if not found:
+                return NoRoad(554, "5.4.6", "the mail for this domain would come back to this server")
+        return self._hosts(found)
+
+    def _hosts(self, found: list[tuple[MxRecord, AddressAnswer]]) -> Road:
+        hosts: list[Host] = []
+        forbidden: list[str] = []
+        failed: list[str] = []
+        for record, answer in found:
+            if answer.status is Status.FAILED:
+                failed.append(answer.detail or f"the DNS could not be asked for {record.host}")
+            for address in alternate(answer.addresses):
+                if may_connect(address, self._allowed):
+                    tls = TlsMode(name="" if record.host.startswith("[") else record.host)
+                    hosts.append(Host(Endpoint(address, self._port), record.host, tls, opportunistic=True))
+                else:
+                    forbidden.append(f"{record.host} has the special-purpose address {address}")
+        if hosts:
+            return hosts[:ADDRESSES]
+        if failed:
+            return NoRoad(451, "4.4.3", failed[0])
+        if forbidden:
+            return NoRoad(550, "5.4.4", forbidden[0])
+        return NoRoad(550, "5.4.4", f"no mail host of the domain has an address (tried {found[0][0].host})")
+
+
+class _Ourselves:
+    """Who we are, as far as a name from outside could lead back to us (RFC 5321 §5.1)."""
+
+    def __init__(self, config: Config) -> None:
+        self._hostname = config.hostname.lower().rstrip(".")
+        self._listening = [_split_address(text) for text in config.listen.relay]
+
+    def is_named(self, host: str) -> bool:
+        return host == self._hostname
+
+    async def addresses(self, resolver: Resolver, port: int) -> frozenset[str]:
+        """Ours, if we listen at `port`: those configured, and what our own name leads to when we listen on all."""
+        listening = [address for address, ours in self._listening if ours == port]
+        if not any(address in ("0.0.0.0", "::") for address in listening):  # noqa: S104 - compared, not bound
+            return frozenset(listening)
+        answer = await resolver.addresses(self._hostname)
+        return frozenset((*listening, *answer.addresses))
+
+    def stands_at(self, address: str, ours: frozenset[str]) -> bool:
+        if address in ours:
+            return True
+        wildcard = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - compared, not bound
+        return wildcard in ours and (address in _LOOPBACK or address == wildcard) and is_special_purpose(address)
+
+
+def _split_address(text: str) -> tuple[str, int]:
+    """`ADDRESS:PORT` or `[IPV6]:PORT`, checked when the configuration was read."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]").lower(), int(port)
+
+
+def _route_host(route: Route, target: Target, where: Endpoint | str, credentials: Credentials | None) -> Host:
+    policy = route.tls or ("verify" if route.username else "opportunistic")
+    if target.path:
+        tls = TlsMode(allowed=False)
+    else:
+        tls = TlsMode(
+            implicit=target.implicit_tls,
+            required=target.implicit_tls or policy in ("require", "verify"),
+            verify=policy == "verify",
+            allowed=target.implicit_tls or policy != "none",
+            name=target.host,
+        )
+    return Host(
+        where,
+        target.host,
+        tls,
+        opportunistic=tls.allowed and not tls.required,
+        lmtp=target.lmtp,
+        credentials=credentials,
+        allow_unverified_login=route.allow_unverified_login,
+    )
+
+
+def alternate(addresses: Iterable[str]) -> list[str]:
+    """IPv6, IPv4, IPv6, …, each family in the order it came."""
+    given = list(addresses)
+    families = ([a for a in given if ":" in a], [a for a in given if ":" not in a])
+    return [address for address in chain.from_iterable(zip_longest(*families)) if address is not None]

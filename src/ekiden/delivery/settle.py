@@ -1,0 +1,290 @@
+"""Settling: what an attempt came to goes into the store, with everything that follows from it.
+
+Rules
+1. `record` is one transaction (DESIGN §8.2): outcomes, when to try again, reports and expansions stand or fall
+   together. Nobody awaits it a letter (DESIGN §4 rule 6); the claim is ours, and counts in the window, until then.
+2. A store that fails is asked again after `PAUSE` until it can: the outcome is known, and trying the letter again
+   instead would make a second copy. A claim that was lost changes nothing: somebody else tries the letter.
+3. Delayed is tried again by `policy.retry`; past its time it has failed (4.4.7).
+4. Who is told is decided in `report`; what he is told is built by `message.dsn`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ekiden.config.model import Config
+from ekiden.delivery import report
+from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.faults import Faults
+from ekiden.delivery.tools import Tools
+from ekiden.message.dsn import ORIGINAL_LIMIT, ReportKind, ReportRequest, build_report
+from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
+from ekiden.model.events import AttemptFinished, ReportMade, ReportWithheld
+from ekiden.model.ids import render_id
+from ekiden.model.outcome import Outcome, OutcomeKind
+from ekiden.policy import retry
+from ekiden.policy.next_hop import NextHops
+from ekiden.ports.spool import Claim, Record, Report, SpoolFailed
+
+#: How long a store that failed is left alone before it is asked again, in seconds.
+PAUSE: Final = 5.0
+#: The flow of reports, so that a flood of them delays no letter of a person (fairness within a site).
+REPORT_FLOW: Final = "reports"
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+
+
+class _Unsettled:
+    """A record on its way into the store, and what is said when it has arrived."""
+
+    __slots__ = ("kinds", "record", "withheld")
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.kinds: list[str] = []
+        self.withheld: list[tuple[str, str]] = []
+
+
+class Settler:
+    """`on_due`: called when legs became due at once (reports, expansions). `on_settled`: claims left the window."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        faults: Faults,
+        *,
+        spawn: Spawn,
+        on_due: Callable[[], None],
+        on_settled: Callable[[], None],
+    ) -> None:
+        self._spool = tools.spool
+        self._window = tools.window
+        self._events = tools.events
+        self._clock = tools.clock
+        self._random = tools.random
+        self._ids = tools.ids
+        self._faults = faults
+        self._spawn = spawn
+        self._on_due = on_due
+        self._on_settled = on_settled
+        self._again: list[tuple[float, Callable[[], None]]] = []
+        self.lost_claims = 0
+
+    def configure(self, config: Config, next_hops: NextHops) -> None:
+        """Before the first attempt, and at every reload."""
+        self._config = config
+        self._next_hops = next_hops
+
+    # -- attempts ----------------------------------------------------------------------------------------------------
+
+    def settle(self, attempt: Attempt, expanded: Sequence[Recipient] = ()) -> None:
+        """Every recipient is decided. `expanded`: recipients that take the place of those that were expanded."""
+        claim, now = attempt.claim, self._clock.now()
+        delivery = self._config.delivery
+        arrived = claim.envelope.arrived
+        outcomes = [outcome for outcome in attempt.outcomes if outcome is not None]
+        recipients = claim.leg.recipients
+        assert len(outcomes) == len(recipients), "an attempt was settled before everybody was decided"
+        delayed = any(outcome.kind is OutcomeKind.DELAYED for outcome in outcomes)
+        if delayed and retry.is_expired(arrived, now, delivery):
+            outcomes = [_expired(outcome) for outcome in outcomes]
+            delayed = False
+        unsettled = _Unsettled(Record(claim, outcomes, remote=attempt.remote))
+        if expanded:
+            unsettled.record.expanded = self._next_hops.legs(expanded, flow=claim.leg.flow, priority=claim.leg.priority)
+        verdicts = None
+        late = delayed and retry.delay_report_due(arrived, now, delivery)
+        if report.needs_judgement(recipients, outcomes, late=late):
+            verdicts = report.judge(claim.envelope, recipients, outcomes, late=late)
+            unsettled.withheld = verdicts.withheld
+        if delayed:
+            jitter = self._random.uniform(-1, 1)
+            unsettled.record.next_attempt = retry.next_attempt(arrived, now, claim.leg.attempts + 1, delivery, jitter)
+            unsettled.record.remaining = _remaining(recipients, outcomes, verdicts.told if verdicts else frozenset())
+        self._tell(attempt, unsettled.record)
+        if verdicts is not None and verdicts.reports:
+            self._spawn(self._add_reports(unsettled, verdicts.reports), "delivery.report")
+        else:
+            self._record(unsettled)
+
+    def give_back(self, claims: Sequence[Claim], due: float) -> None:
+        """Claims that were not attempted. `due`: seconds since 1970."""
+        if claims:
+            self._send(partial(self._spool.release, claims, due), partial(self._released, claims))
+
+    def tick(self, now: float) -> None:
+        """Asks a store again that failed before. `now`: monotonic."""
+        if self._again:
+            due = [call for when, call in self._again if when <= now]
+            self._again = [entry for entry in self._again if entry[0] > now]
+            for call in due:
+                call()
+
+    # -- reports -----------------------------------------------------------------------------------------------------
+
+    async def _add_reports(self, unsettled: _Unsettled, wanted: dict[str, list[tuple[Recipient, Outcome]]]) -> None:
+        """A report that cannot be built must not hold the outcome back: then it is withheld, with an event."""
+        claim = unsettled.record.claim
+        try:
+            original = await claim.content.head(max(ORIGINAL_LIMIT, claim.envelope.header_octets))
+            for kind, about in wanted.items():
+                unsettled.record.reports.append(self._report(claim, kind, about, original))
+                unsettled.kinds.append(kind)
+        except SpoolFailed as error:
+            self._faults.known("delivery.report", error, claim.letter)
+            self._later(partial(self._spawn_reports, unsettled, wanted))
+            return
+        except Exception as error:  # see above
+            incident = self._faults.unexpected("delivery.report", error, claim.letter)
+            for kind in wanted.keys() - set(unsettled.kinds):
+                unsettled.withheld += [
+                    (r.forward_path, f"internal fault, incident {incident}") for r, _ in wanted[kind]
+                ]
+        self._record(unsettled)
+
+    def _spawn_reports(self, unsettled: _Unsettled, wanted: dict[str, list[tuple[Recipient, Outcome]]]) -> None:
+        unsettled.record.reports.clear()
+        unsettled.kinds.clear()
+        self._spawn(self._add_reports(unsettled, wanted), "delivery.report")
+
+    def _report(self, claim: Claim, kind: str, about: list[tuple[Recipient, Outcome]], original: bytes) -> Report:
+        now, envelope = self._clock.now(), claim.envelope
+        built = build_report(
+            ReportRequest(
+                kind=ReportKind(kind),
+                hostname=self._config.hostname,
+                report_id=render_id(self._ids.next(now)),
+                letter_id=render_id(claim.letter),
+                now=now,
+                boundary=self._random.token(16).hex(),
+                envelope=envelope,
+                recipients=about,
+                original=original,
+                original_is_complete=len(original) >= envelope.size_octets,
+                expires_at=envelope.arrived + self._config.delivery.expire_after,
+            )
+        )
+        own = Envelope(
+            "",
+            now,
+            Origin(door="report", protocol=""),
+            size_octets=len(built.content),
+            header_octets=built.header_octets,
+            body="8BITMIME" if built.is_8bit else "7BIT",
+            smtputf8=built.needs_smtputf8,
+            message_id=built.message_id,
+            is_report=True,
+        )
+        recipient = Recipient(envelope.reverse_path)
+        key = self._next_hops.key_of(envelope.reverse_path)
+        return Report(own, built.content, [NewLeg(key, [recipient], REPORT_FLOW)])
+
+    # -- the store ---------------------------------------------------------------------------------------------------
+
+    def _record(self, unsettled: _Unsettled) -> None:
+        self._send(partial(self._spool.record, unsettled.record), partial(self._recorded, unsettled))
+
+    def _send(self, call: Callable[[], Awaitable[Any]], done: Callable[[Any], None]) -> None:
+        """Calls the store; `done` with its answer, or the same call later."""
+        try:
+            future = asyncio.ensure_future(call())
+        except Exception as error:
+            self._failed(error, call, done)
+            return
+        future.add_done_callback(partial(self._answered, call, done))
+
+    def _answered(
+        self, call: Callable[[], Awaitable[Any]], done: Callable[[Any], None], future: asyncio.Future[Any]
+    ) -> None:
+        if future.cancelled():
+            return  # the loop is ending: the claim is freed with our incarnation
+        error = future.exception()
+        if error is None:
+            done(future.result())
+        else:
+            self._failed(error, call, done)
+
+    def _failed(self, error: BaseException, call: Callable[[], Awaitable[Any]], done: Callable[[Any], None]) -> None:
+        if isinstance(error, SpoolFailed):
+            self._faults.known("delivery.store", error)
+        else:
+            self._faults.unexpected("delivery.store", error)
+        self._later(partial(self._send, call, done))
+
+    def _later(self, call: Callable[[], None]) -> None:
+        self._again.append((self._clock.monotonic() + PAUSE, call))
+
+    def _recorded(self, unsettled: _Unsettled, kept: bool) -> None:  # noqa: FBT001 - a callback with one fact
+        record = unsettled.record
+        self._window.done(record.claim)
+        if kept:
+            self._tell_reports(unsettled)
+            if record.reports or record.expanded:
+                self._on_due()
+        else:
+            self.lost_claims += 1
+        self._on_settled()
+
+    def _released(self, claims: Sequence[Claim], _: None) -> None:
+        for claim in claims:
+            self._window.done(claim)
+        self._on_settled()
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    def _tell(self, attempt: Attempt, record: Record) -> None:
+        claim = attempt.claim
+        counts: dict[str, int] = {}
+        worst = record.outcomes[0]
+        for outcome in record.outcomes:
+            counts[outcome.kind] = counts.get(outcome.kind, 0) + 1
+            if outcome.code > worst.code:
+                worst = outcome
+        self._events.emit(
+            AttemptFinished(
+                letter=render_id(claim.letter),
+                leg=claim.leg.number,
+                attempt=claim.leg.attempts + 1,
+                next_hop=claim.leg.next_hop,
+                remote=attempt.where or attempt.remote,
+                tls=attempt.tls,
+                outcomes=counts,
+                reply=worst.summary,
+                next_attempt=record.next_attempt or 0.0,
+                seconds=round(self._clock.monotonic() - attempt.started, 6) if attempt.started else 0.0,
+            )
+        )
+
+    def _tell_reports(self, unsettled: _Unsettled) -> None:
+        record = unsettled.record
+        if not (unsettled.withheld or unsettled.kinds):
+            return
+        letter = render_id(record.claim.letter)
+        for path, reason in unsettled.withheld:
+            self._events.emit(ReportWithheld(letter=letter, forward_path=path, reason=reason))
+        to = record.claim.envelope.reverse_path
+        for kind, made in zip(unsettled.kinds, record.reports, strict=True):
+            self._events.emit(ReportMade(letter=letter, report=render_id(made.letter), kind=kind, to=to))
+
+
+def _expired(outcome: Outcome) -> Outcome:
+    if outcome.kind is not OutcomeKind.DELAYED:
+        return outcome
+    text = f"not delivered in the time allowed; the last answer was: {outcome.summary}"
+    return msgspec.structs.replace(outcome, kind=OutcomeKind.FAILED, status="4.4.7", text=text)
+
+
+def _remaining(recipients: Sequence[Recipient], outcomes: Sequence[Outcome], told: frozenset[int]) -> list[Recipient]:
+    return [
+        msgspec.structs.replace(
+            recipient, last_error=outcome.summary, delay_reported=recipient.delay_reported or index in told
+        )
+        for index, (recipient, outcome) in enumerate(zip(recipients, outcomes, strict=True))
+        if outcome.kind is OutcomeKind.DELAYED
+    ]

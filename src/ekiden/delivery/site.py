@@ -1,0 +1,403 @@
+"""A site: one next hop, what waits for it, and the connections to it.
+
+Rules
+1. A connection is kept and reused; the next letter is handed to it synchronously when it is free: no task, timer,
+   lock or semaphore a letter (DESIGN §4 rule 8). A task lives only while a connection is being opened.
+2. Hosts are tried in the order of the road; one that failed lately comes last. A host that cannot be reached or does
+   not want the session (whatever its code: it speaks about us, not about a letter) gives way to the next; when none is
+   left, what waits is delayed with the last reason. Only where there is no road (NoRoad 5xx) it fails.
+3. While other connections work, one that could not be opened delays nothing; the site then opens no more for a while.
+   A site that is down is tried anew at most every `PAUSE` seconds; what comes meanwhile waits here.
+4. Opportunistic TLS whose handshake fails is left away on a new connection, and remembered; stricter TLS never is.
+5. A transaction whose content was not sent completely goes again at once, a few times; else it is unknown: delayed.
+
+Called by `dispatch`; calls the connector and `SmtpConnection`; hands every decided attempt to `Surroundings.finished`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from ekiden.delivery.attempt import RECIPIENTS, Attempt, outcome_of
+from ekiden.delivery.budget import Budget
+from ekiden.delivery.fairness import FlowQueue
+from ekiden.delivery.faults import Faults, Tasks
+from ekiden.delivery.routing import Host, NoRoad, Routing
+from ekiden.delivery.smtp_connection import SmtpConnection
+from ekiden.model.outcome import OutcomeKind
+from ekiden.model.reply import Reply
+from ekiden.ports.clock import Clock
+from ekiden.ports.wire import ConnectFailed, Connector, Endpoint
+from ekiden.proto.smtp.client_events import ClientSettings, Phase, Transaction, TransactionEnded
+
+#: A free connection is kept this long, in seconds: long enough for the next letter of a stream, too short to be a
+#: burden on the other side (Postfix: 2 s).
+IDLE: Final = 5.0
+#: However many recipients a peer says it takes in one transaction.
+MOST_RECIPIENTS: Final = 1000
+#: Letters of one connection: then a new one spreads the load over the hosts anew.
+LETTERS: Final = 1000
+#: Seconds until a site is tried again when no connection could be opened.
+PAUSE: Final = 10.0
+#: How long it is remembered that a host failed, or that its TLS did, in seconds.
+MEMORY: Final = 600.0
+
+
+#: What is left of `overflow` after a second, so that it is forgotten when nothing comes back.
+OVERFLOW_KEPT: Final = 0.98
+
+
+class Surroundings(NamedTuple):
+    """What all sites of a configuration share. `finished`: an attempt is decided. `unattempted`: attempts that this
+    site gives back (draining)."""
+
+    connector: Connector
+    routing: Routing
+    clock: Clock
+    tasks: Tasks
+    faults: Faults
+    budget: Budget
+    helo_name: str
+    connections: int
+    connect_timeout: float
+    finished: Callable[[Attempt], None]
+    unattempted: Callable[[list[Attempt]], None]
+
+
+class Line:
+    """A connection's place in its site. `opened`: None when the session is ready, a reply when refused or lost."""
+
+    __slots__ = ("feeding", "host", "idle_since", "letters", "most_letters", "most_recipients", "opened", "tls")
+
+    def __init__(self, host: Host, opened: asyncio.Future[Reply | None]) -> None:
+        self.host = host
+        self.opened = opened
+        self.idle_since = 0.0
+        self.letters = 0
+        self.most_letters = LETTERS
+        self.most_recipients = RECIPIENTS
+        self.feeding = False
+        self.tls = ""
+
+
+class Site:
+    """A ConnectionOwner (see `smtp_connection`); one a next-hop key."""
+
+    def __init__(self, key: str, surroundings: Surroundings) -> None:
+        self.key = key
+        self._around = surroundings
+        self._queue = FlowQueue()
+        self._lines: dict[SmtpConnection, Line] = {}
+        self._opening = 0
+        self._in_hand = 0
+        self._open_after = 0.0
+        self._failed_hosts: dict[Endpoint | str, float] = {}
+        self._plain_hosts: dict[Endpoint | str, float] = {}
+        self._draining = False
+        self._finished = 0
+        self.rate = 0.0
+        self.overflow = 0.0
+
+    # -- for dispatch ------------------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> int:
+        """Attempts waiting or under way."""
+        return len(self._queue) + self._in_hand
+
+    def is_idle(self, now: float) -> bool:
+        """Nothing here that would be missed. `now`: monotonic."""
+        return not (self.held or self._lines or self._opening or self.overflow >= 1) and now >= self._open_after
+
+    def feed(self, attempt: Attempt) -> None:
+        self._queue.put(attempt)
+        self._pump()
+
+    def configure(self, surroundings: Surroundings) -> None:
+        """For connections opened from now on; those that stand are closed when they are free."""
+        self._around = surroundings
+        self._failed_hosts.clear()
+        self._plain_hosts.clear()
+        self._open_after = 0.0
+        for line in self._lines.values():
+            line.most_letters = 0
+        self._close_free(idle_before=float("inf"))
+        self._pump()
+
+    def tick(self, now: float) -> None:
+        """Once a second: closes what is idle, opens what was put off, and measures how fast this site takes letters."""
+        self.rate = 0.7 * self.rate + 0.3 * self._finished
+        self.overflow = max(0.0, self.overflow * OVERFLOW_KEPT - self._finished)
+        self._finished = 0
+        for memory in (self._failed_hosts, self._plain_hosts):
+            for where in [where for where, until in memory.items() if until <= now]:
+                del memory[where]
+        self._close_free(idle_before=now if self._around.budget.is_contended else now - IDLE)
+        self._pump()
+
+    def take_waiting(self) -> list[Attempt]:
+        """Those not under way; they are no longer this site's."""
+        return self._queue.take_all()
+
+    def drain(self) -> None:
+        """Nothing new is begun; free connections close."""
+        self._draining = True
+        self._close_free(idle_before=float("inf"))
+
+    def abort(self) -> None:
+        """Cuts every connection; what was under way comes back through `on_closed`."""
+        for connection in list(self._lines):
+            connection.abort(Reply(451, "4.3.2", "this server is shutting down"))
+
+    # -- handing out -------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Gives what waits to free connections, the idle ones first; opens more when that is not enough."""
+        if not self._queue or self._draining:
+            return
+        free = [connection for connection in self._lines if connection.can_send]
+        if len(free) > 1:
+            free.sort(key=lambda connection: connection.in_flight)
+        for connection in free:
+            self._fill(connection)
+            if not self._queue:
+                return
+        while self._opening < len(self._queue) and self._may_open():
+            self._opening += 1
+            self._around.tasks.spawn(self._open(), "delivery.open")
+
+    def _may_open(self) -> bool:
+        around = self._around
+        return (
+            self._opening + len(self._lines) < around.connections
+            and around.clock.monotonic() >= self._open_after
+            and around.budget.take(self._pump)
+        )
+
+    def _fill(self, connection: SmtpConnection) -> None:
+        """Hands letters to a connection while it takes them."""
+        line = self._lines[connection]
+        if line.feeding:
+            return  # `send` decided a letter at once and called back: the loop below goes on
+        line.feeding = True
+        try:
+            while connection.can_send:
+                if line.letters >= line.most_letters or self._draining:
+                    connection.quit()
+                    break
+                attempt = self._queue.pop()
+                if attempt is None:
+                    break
+                line.letters += 1
+                self._send(connection, line, attempt)
+        finally:
+            line.feeding = False
+        if not connection.in_flight:
+            line.idle_since = self._around.clock.monotonic()
+
+    def _send(self, connection: SmtpConnection, line: Line, attempt: Attempt) -> None:
+        self._in_hand += 1
+        claim = attempt.claim
+        envelope = claim.envelope
+        if not attempt.started:
+            attempt.started = self._around.clock.monotonic()
+        attempt.remote = line.host.name or connection.host or str(line.host.where)
+        attempt.where = str(line.host)
+        attempt.tls = line.tls
+        transaction = Transaction(
+            envelope.reverse_path,
+            attempt.next_batch(line.most_recipients),
+            body=envelope.body,
+            smtputf8=envelope.smtputf8,
+            ret=envelope.ret,
+            envid=envelope.envid,
+            tag=attempt,
+        )
+        connection.send(transaction, claim.content)
+
+    def _end(self, attempt: Attempt) -> None:
+        """An attempt came back from a connection: decided, or not yet."""
+        self._in_hand -= 1
+        if attempt.is_decided:
+            self._finished += 1
+            self._around.finished(attempt)
+        elif not self._draining:
+            self._queue.put_back(attempt)
+        elif attempt.is_untouched:
+            self._around.unattempted([attempt])
+        else:
+            attempt.decide_rest(OutcomeKind.DELAYED, 451, "4.3.2", "this server is shutting down")
+            self._around.finished(attempt)
+
+    def _close_free(self, *, idle_before: float) -> None:
+        for connection, line in list(self._lines.items()):
+            if connection.can_send and not connection.in_flight and line.idle_since <= idle_before:
+                connection.quit()
+
+    # -- opening -----------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Opens one connection, at the first host that takes it. Ends with it standing, or with what waits delayed."""
+        around = self._around
+        try:
+            reason = await self._connect(around)
+        except Exception as error:  # a fault of ours delays, it never loses (invariant 7)
+            incident = around.faults.unexpected("delivery.open", error)
+            reason = NoRoad(451, "4.3.0", f"internal fault, incident {incident}")
+        except BaseException:
+            self._opening -= 1
+            raise
+        self._opening -= 1
+        if reason is not None:
+            around.budget.give()
+            self._unreachable(reason)
+
+    async def _connect(self, around: Surroundings) -> NoRoad | None:
+        """None: the session is ready (and has its letters already), or it is no longer needed."""
+        road = await around.routing.road(self.key)
+        if isinstance(road, NoRoad):
+            return road
+        reason: NoRoad | None = None
+        for host in sorted(road, key=lambda host: host.where in self._failed_hosts):
+            reply = await self._try_host(around, host)
+            if reply is None:
+                return None
+            self._failed_hosts[host.where] = around.clock.monotonic() + MEMORY
+            reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
+        return reason
+
+    async def _try_host(self, around: Surroundings, host: Host) -> Reply | None:
+        """None: ready. Else why not."""
+        if host.opportunistic and host.where in self._plain_hosts:
+            return await self._session(around, host._replace(tls=host.tls._replace(allowed=False)), [])
+        tls_failed: list[bool] = []
+        reply = await self._session(around, host, tls_failed)
+        if reply is None or not (tls_failed and host.opportunistic):
+            return reply
+        self._plain_hosts[host.where] = around.clock.monotonic() + MEMORY
+        return await self._session(around, host._replace(tls=host.tls._replace(allowed=False)), [])
+
+    async def _session(self, around: Surroundings, host: Host, tls_failed: list[bool]) -> Reply | None:
+        line = Line(host, asyncio.get_running_loop().create_future())
+        login = host.credentials
+        settings = ClientSettings(
+            helo_name=around.helo_name,
+            tls=host.tls,
+            username=login.username if login else "",
+            password=login.password if login else "",
+            allow_unverified_login=host.allow_unverified_login,
+            lmtp=host.lmtp,
+        )
+        connection = SmtpConnection(settings, self, around.tasks.spawn, tag=line)
+        try:
+            await around.connector.connect(host.where, connection, host.tls, within=around.connect_timeout)
+            reply = await line.opened
+        except ConnectFailed as error:
+            return Reply(421, "4.4.1", str(error))
+        except BaseException:
+            connection.abort()
+            raise
+        if reply is not None and connection.tls_failed:
+            tls_failed.append(True)
+        return reply
+
+    def _unreachable(self, reason: NoRoad) -> None:
+        around = self._around
+        now = around.clock.monotonic()
+        self._open_after = now + PAUSE
+        if self._lines or self._opening:
+            return  # others work, or may yet; the last of them decides
+        kind = OutcomeKind.FAILED if reason.code >= 500 else OutcomeKind.DELAYED
+        for attempt in self._queue.take_all():
+            attempt.started = attempt.started or now
+            attempt.decide_rest(kind, reason.code, reason.status, reason.text)
+            around.finished(attempt)
+
+    # -- ConnectionOwner ---------------------------------------------------------------------------------------------
+
+    def on_ready(self, connection: SmtpConnection) -> None:
+        line = _line(connection)
+        line.tls = str(connection.tls) if connection.tls is not None else ""
+        line.most_letters, line.most_recipients = limits(connection.extensions)
+        self._lines[connection] = line
+        self._failed_hosts.pop(line.host.where, None)
+        if not line.opened.done():
+            line.opened.set_result(None)
+        self._fill(connection)
+
+    def on_free(self, connection: SmtpConnection) -> None:
+        if connection in self._lines:
+            self._fill(connection)
+
+    def on_transaction_ended(self, connection: SmtpConnection, ended: TransactionEnded) -> None:
+        attempt = _attempt(ended.transaction)
+        attempt.take_replies(ended.replies, dsn=ended.dsn)
+        self._end(attempt)
+        line = self._lines.get(connection)
+        if line is None:
+            return
+        if self._queue and connection.can_send:
+            self._fill(connection)
+        elif not connection.in_flight:
+            line.idle_since = self._around.clock.monotonic()
+            if self._draining:
+                connection.quit()
+
+    def on_refused(self, connection: SmtpConnection, reply: Reply, phase: Phase) -> None:
+        line = _line(connection)
+        if not line.opened.done():
+            line.opened.set_result(Reply(reply.code, reply.status, f"({phase}) {reply.text}"))
+
+    def on_closed(self, connection: SmtpConnection, unknown: list[Transaction], reason: Reply) -> None:
+        line = _line(connection)
+        if not line.opened.done():
+            line.opened.set_result(reason)
+        for transaction in unknown:
+            self._take_unknown(transaction, reason)
+        if self._lines.pop(connection, None) is not None:
+            if unknown and not connection.letters and not self._lines:
+                # it greets us and hangs up on every letter: as good as down
+                self._open_after = self._around.clock.monotonic() + PAUSE
+            self._around.budget.give()
+            self._pump()
+
+    def _take_unknown(self, transaction: Transaction, reason: Reply) -> None:
+        """What is known of it holds (a 550 to one RCPT); the rest goes again, or is delayed."""
+        attempt = _attempt(transaction)
+        recipients = attempt.claim.leg.recipients
+        for index, reply in zip(attempt.batch, transaction.replies, strict=True):
+            if reply is not None:
+                path = recipients[index].forward_path
+                attempt.outcomes[index] = outcome_of(path, reply, attempt.remote, attempt.tls)
+        if transaction.content_complete or not (self._draining or attempt.may_go_again()):
+            status = reason.status if reason.status.startswith("4.") else "4.4.2"
+            attempt.decide_rest(OutcomeKind.DELAYED, 451, status, reason.text, attempt.remote)
+        self._end(attempt)
+
+
+def limits(extensions: dict[str, str]) -> tuple[int, int]:
+    """Letters a connection and recipients a transaction by LIMITS (RFC 9422 §4: MAILMAX, RCPTMAX), else ours."""
+    letters, recipients = LETTERS, RECIPIENTS
+    for word in extensions.get("LIMITS", "").split():
+        name, _, value = word.partition("=")
+        if not (value.isascii() and value.isdigit() and int(value[:9]) > 0):
+            continue
+        if name.upper() == "MAILMAX":
+            letters = min(int(value[:9]), LETTERS)
+        elif name.upper() == "RCPTMAX":
+            recipients = min(int(value[:9]), MOST_RECIPIENTS)
+    return letters, recipients
+
+
+def _line(connection: SmtpConnection) -> Line:
+    line = connection.tag
+    assert isinstance(line, Line)
+    return line
+
+
+def _attempt(transaction: Transaction) -> Attempt:
+    attempt = transaction.tag
+    assert isinstance(attempt, Attempt)
+    return attempt

@@ -1,0 +1,30 @@
+"""Tools: the ports and shared objects that Delivery is composed of, by app (and by tests, with fakes)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ekiden.model.ids import IdSequence
+from ekiden.ports.clock import Clock, Random
+from ekiden.ports.directory import Directory
+from ekiden.ports.events import EventSink
+from ekiden.ports.mailboxes import Mailboxes
+from ekiden.ports.resolver import Resolver
+from ekiden.ports.spool import Spool
+from ekiden.ports.wire import Connector
+from ekiden.spool.window import Window
+
+
+class Tools(NamedTuple):
+    """`ids`: of this incarnation; the names of our reports come from it."""
+
+    spool: Spool
+    window: Window
+    resolver: Resolver
+    connector: Connector
+    directory: Directory
+    mailboxes: Mailboxes
+    events: EventSink
+    clock: Clock
+    random: Random
+    ids: IdSequence
