@@ -1,0 +1,111 @@
+"""SocketConnector: outbound connections, to an IP endpoint or a Unix socket. Implements `ports.wire.Connector`.
+
+Rules
+1. It never asks DNS: an endpoint is an address. Which addresses are allowed is delivery's decision (invariant 10).
+2. One attempt, one deadline (`within`) for connecting and an implicit handshake together; no races (DESIGN §4).
+3. Every failure is a `ConnectFailed` with a kind; a user that was never `connected` hears nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from typing import Any, Final
+
+from ekiden.net.faults import report_fault
+from ekiden.net.tls import ClientTls
+from ekiden.net.wire import SHUTDOWN_SECONDS, StreamWire, WireSet
+from ekiden.ports.clock import Clock, Random
+from ekiden.ports.events import EventSink
+from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode, Wire, WireUser
+
+_KINDS: Final = {
+    errno.ECONNREFUSED: "refused",
+    errno.ENOENT: "refused",
+    errno.ETIMEDOUT: "timeout",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+}
+
+
+class SocketConnector:
+    """One a worker. `close()` aborts what is open."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, random: Random, events: EventSink) -> None:
+        self._loop = loop
+        self._random = random
+        self._events = events
+        self._tls = ClientTls()
+        self.wires = WireSet(loop, clock)
+
+    async def connect(
+        self, host: Endpoint | str, user: WireUser, tls: TlsMode, *, within: float, source: str = ""
+    ) -> Wire:
+        attempt = _Attempt(self, user)
+        side = self._tls.side(tls) if tls.allowed or tls.implicit else None
+        wire = StreamWire(self._loop, attempt, side)
+        options: dict[str, Any] = {}
+        if tls.implicit and side is not None:
+            options = {
+                "ssl": side.context,
+                "server_hostname": side.server_name,
+                "ssl_handshake_timeout": within,
+                "ssl_shutdown_timeout": SHUTDOWN_SECONDS,
+            }
+        try:
+            async with asyncio.timeout(within):
+                if isinstance(host, str):
+                    await self._loop.create_unix_connection(lambda: wire, host, **options)
+                else:
+                    options["local_addr"] = (source, 0) if source else None
+                    await self._loop.create_connection(lambda: wire, host.address, host.port, **options)
+        except TimeoutError:
+            wire.abort()
+            raise ConnectFailed("timeout", f"{host}: no connection within {within:g} s") from None
+        except OSError as error:
+            wire.abort()
+            raise _failed(host, error) from None
+        except asyncio.CancelledError:
+            wire.abort()
+            raise
+        return wire
+
+    def close(self) -> None:
+        self.wires.abort_all()
+        self.wires.stop()
+
+    def report(self, wire: StreamWire, where: str, error: Exception) -> None:
+        report_fault(self._events, self._random, f"connection to {wire.peer}, {where}", error)
+
+
+class _Attempt:
+    """`net.wire.WireOwner` of one outbound wire."""
+
+    def __init__(self, connector: SocketConnector, user: WireUser) -> None:
+        self._connector = connector
+        self._user = user
+
+    def made(self, wire: StreamWire) -> None:
+        self._connector.wires.add(wire)
+
+    def opened(self, wire: StreamWire) -> WireUser | None:
+        return self._user
+
+    def closed(self, wire: StreamWire, error: Exception | None) -> None:
+        self._connector.wires.discard(wire)
+
+    def fault(self, wire: StreamWire, where: str, error: Exception) -> None:
+        self._connector.report(wire, where, error)
+
+
+def _failed(host: Endpoint | str, error: OSError) -> ConnectFailed:
+    if isinstance(error, ssl.SSLError):
+        text = getattr(error, "verify_message", "") or error.reason or str(error)
+        return ConnectFailed("tls", f"{host}: TLS handshake failed: {text}")
+    if isinstance(error, ConnectionAbortedError):  # the loop's own handshake timeout
+        return ConnectFailed("tls", f"{host}: TLS handshake failed: {error}")
+    kind = _KINDS.get(error.errno or 0, "unreachable")
+    if isinstance(error, ConnectionResetError):
+        kind = "reset"
+    return ConnectFailed(kind, f"{host}: {error.strerror or error}")
