@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import apsw
 
@@ -82,6 +82,25 @@ def open_for_reading(path: Path | str) -> apsw.Connection:
     except apsw.Error as error:
         raise DatabaseRefused(f"{path} can not be read as a database: {error}") from error
     return connection
+
+
+def rows(connection: apsw.Connection, question: str, values: Sequence[Any] = ()) -> list[Any]:
+    """All rows of an answer; the columns' types are what the schema says."""
+    found: list[Any] = connection.execute(question, values).fetchall()
+    return found
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE to COMMIT; whatever is raised in between rolls back and goes on."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def sync_directory(folder: Path | str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import apsw
 
-from ekiden.storage.sqlite.connection import DatabaseRefused
+from ekiden.storage.sqlite.connection import DatabaseRefused, transaction
 
 Step = Sequence[str]
 
@@ -22,8 +22,7 @@ def migrate(connection: apsw.Connection, *, application_id: int, steps: Sequence
     """Brings the database to `len(steps)`; safe to call from several processes at once. Raises DatabaseRefused."""
     if _version(connection, application_id) == len(steps):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         done = _version(connection, application_id)  # another process may have been faster
         if done > len(steps):
             raise DatabaseRefused(
@@ -34,11 +33,6 @@ def migrate(connection: apsw.Connection, *, application_id: int, steps: Sequence
                 connection.execute(statement)
         connection.pragma("application_id", application_id)
         connection.pragma("user_version", len(steps))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def require(connection: apsw.Connection, *, application_id: int, steps: Sequence[Step]) -> None:

@@ -1,0 +1,62 @@
+"""spool.db: its tables, and the two statements that carry nearly all letters.
+
+Rules
+1. A leg is in exactly one state: `claimed_by` set (claimed), else `next_attempt` set (waiting), else held.
+2. The only index of the queue is partial, on waiting legs: a letter that is born claimed and delivered from memory
+   touches no index (DESIGN §4 rule 7). Keys grow with time, so that rows are appended.
+3. `letter.legs` is the next free leg number: a number is never used twice within a letter.
+4. Content up to 64 KiB (and reports) is a row of `content`; else a file, see `content.ContentFiles`.
+5. The newest row of `outbox` is never deleted, only emptied (letter 0): ids are never used again, so that the mover
+   can repeat itself after a crash. The first id comes from the date, so that a new spool beside old history keeps
+   that, too.
+6. Blobs are msgpack of the model's structs; fields are only ever added, at the end, with a default.
+
+The views and triggers are each connection's own (TEMP). They exist because every call into SQLite gives the
+interpreter's lock away and must win it back from a busy event loop: a batch of 100 letters in four calls instead of
+700 commits eight times faster when the loop is busy.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: 'EKsp'
+APPLICATION_ID: Final = 0x454B7370
+
+STEPS: Final = (
+    (
+        "CREATE TABLE letter (id INTEGER PRIMARY KEY, legs INTEGER NOT NULL, envelope BLOB NOT NULL)",
+        "CREATE TABLE content (letter INTEGER PRIMARY KEY, octets BLOB NOT NULL)",
+        """CREATE TABLE leg (
+            letter INTEGER NOT NULL, number INTEGER NOT NULL, next_hop TEXT NOT NULL, flow TEXT NOT NULL,
+            priority INTEGER NOT NULL, attempts INTEGER NOT NULL, next_attempt REAL, claimed_by INTEGER,
+            hold_reason TEXT NOT NULL, recipients BLOB NOT NULL, PRIMARY KEY (letter, number)) WITHOUT ROWID""",
+        "CREATE INDEX leg_due ON leg (priority, next_attempt) WHERE next_attempt IS NOT NULL",
+        "CREATE TABLE outbox (id INTEGER PRIMARY KEY, letter INTEGER NOT NULL, entry BLOB NOT NULL)",
+        "INSERT INTO outbox VALUES (unixepoch() << 20, 0, x'')",
+        "CREATE TABLE incarnation (number INTEGER PRIMARY KEY AUTOINCREMENT, started REAL NOT NULL, pid INTEGER)",
+    ),
+)
+
+#: Each writing connection's own. `accepted`: a letter with its first leg. `finished`: the last word on a leg; what
+#: was not claimed by this incarnation any more is put in `lost` and changes nothing.
+OWN: Final = (
+    """CREATE TEMP VIEW accepted (id, legs, envelope, octets, next_hop, flow, priority, next_attempt, claimed_by,
+        recipients) AS SELECT 0, 0, 0, 0, 0, 0, 0, 0, 0, 0""",
+    """CREATE TEMP TRIGGER accepting INSTEAD OF INSERT ON accepted WHEN new.id IS NOT NULL BEGIN
+        INSERT INTO letter VALUES (new.id, new.legs, new.envelope);
+        INSERT INTO content SELECT new.id, new.octets WHERE new.octets IS NOT NULL;
+        INSERT INTO leg VALUES (new.id, 0, new.next_hop, new.flow, new.priority, 0, new.next_attempt,
+            new.claimed_by, '', new.recipients);
+    END""",
+    "CREATE TEMP TABLE lost (letter INTEGER, number INTEGER)",
+    "CREATE TEMP VIEW finished (letter, number, claimed_by, entry) AS SELECT 0, 0, 0, 0",
+    """CREATE TEMP TRIGGER finishing INSTEAD OF INSERT ON finished WHEN new.letter IS NOT NULL BEGIN
+        INSERT INTO lost SELECT new.letter, new.number WHERE NOT EXISTS (SELECT 1 FROM leg
+            WHERE letter = new.letter AND number = new.number AND claimed_by = new.claimed_by);
+        INSERT INTO outbox (letter, entry) SELECT new.letter, new.entry WHERE changes() = 0;
+        DELETE FROM leg WHERE letter = new.letter AND number = new.number AND claimed_by = new.claimed_by;
+        DELETE FROM letter WHERE id = new.letter AND NOT EXISTS (SELECT 1 FROM leg WHERE letter = new.letter);
+        DELETE FROM content WHERE letter = new.letter AND changes() = 1;
+    END""",
+)

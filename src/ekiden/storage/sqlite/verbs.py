@@ -1,0 +1,176 @@
+"""What the spool's verbs do within their transaction (on the writer's thread), as plain functions of a connection.
+
+Everything from the loop's thread comes encoded: nothing here sees an object that somebody may still change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from ekiden.model.envelope import Leg, LegState, NewLeg
+from ekiden.model.ids import Incarnation, LetterId
+from ekiden.ports.spool import Record, Report, Steer
+from ekiden.storage.duty import trail_entry
+from ekiden.storage.sqlite.queries import due_legs, legs_to_remove
+from ekiden.storage.sqlite.writer import insert, insert_legs
+
+#: Rows that one transaction of a bulk verb changes (DESIGN §4, "One writer at a time, fairly").
+SLICE: Final = 1000
+
+#: A leg's name in the store.
+LegKey = tuple[int, int]
+
+encode: Final = msgspec.msgpack.Encoder().encode
+
+_STEERING: Final = {
+    Steer.HOLD: "UPDATE leg SET next_attempt = NULL, hold_reason = ?1"
+    " WHERE letter = ?3 AND number = ?4 AND next_attempt IS NOT NULL AND ?2 IS NOT NULL",
+    Steer.RELEASE: "UPDATE leg SET next_attempt = ?2, hold_reason = ''"
+    " WHERE letter = ?3 AND number = ?4 AND next_attempt IS NULL AND claimed_by IS NULL AND ?1 IS NOT NULL",
+    Steer.RETRY: "UPDATE leg SET next_attempt = ?2"
+    " WHERE letter = ?3 AND number = ?4 AND next_attempt IS NOT NULL AND ?1 IS NOT NULL",
+}
+
+
+def leg_rows(
+    letter: int, first: int, legs: Iterable[NewLeg], due: float | None, owner: Incarnation | None
+) -> list[tuple[Any, ...]]:
+    """Rows for `insert_legs`, numbered from `first`."""
+    return [
+        (letter, number, leg.next_hop, leg.flow, leg.priority, due, owner, encode(leg.recipients))
+        for number, leg in enumerate(legs, first)
+    ]
+
+
+def letter_row(
+    letter: int,
+    envelope: bytes,
+    octets: bytes | None,
+    legs: Sequence[NewLeg],
+    due: float | None,
+    owner: Incarnation | None,
+) -> tuple[Any, ...]:
+    """A row for `accepted`: the letter with its first leg. `octets` None: it has a file."""
+    leg = legs[0]
+    recipients = encode(leg.recipients)
+    return (letter, len(legs), envelope, octets, leg.next_hop, leg.flow, leg.priority, due, owner, recipients)
+
+
+class Retelling:
+    """A record with more to it than the last word on a leg: what remains, reports, expansions.
+
+    Called within the transaction; gives False if the claim was lost. `letter_gone`: that was the letter's last leg.
+    """
+
+    __slots__ = ("_due", "_entry", "_expanded", "_key", "_owner", "_remaining", "_reports", "letter_gone")
+
+    def __init__(self, record: Record, owner: Incarnation, now: float) -> None:
+        claim = record.claim
+        self._key = (claim.letter, claim.leg.number, owner)
+        self._owner = owner
+        self._due = now
+        self._entry = encode(trail_entry(record, now, [int(r.letter) for r in record.reports]))
+        if not record.outcomes:
+            self._entry = b""  # nothing happened that history should tell
+        self._remaining: tuple[Any, ...] | None = None
+        if record.remaining:
+            self._remaining = (encode(record.remaining), int(record.counts), record.next_attempt)
+        self._expanded = leg_rows(claim.letter, 0, record.expanded, now, None)
+        self._reports = [self._report(report) for report in record.reports]
+        self.letter_gone = False
+
+    def __call__(self, connection: apsw.Connection) -> bool:
+        self.letter_gone = False
+        if not self._change_leg(connection):
+            return False
+        letter = self._key[0]
+        if self._expanded:
+            self._expand(connection, letter)
+        for first, more in self._reports:
+            insert(connection, "accepted", 10, [first])
+            insert_legs(connection, more)
+        if self._entry:
+            connection.execute("INSERT INTO outbox (letter, entry) VALUES (?, ?)", (letter, self._entry))
+        if self._remaining is None and not self._expanded:
+            self._end_letter(connection, letter)
+        return True
+
+    def _change_leg(self, connection: apsw.Connection) -> bool:
+        if self._remaining is None:
+            connection.execute("DELETE FROM leg WHERE letter = ? AND number = ? AND claimed_by = ?", self._key)
+        else:
+            connection.execute(
+                "UPDATE leg SET recipients = ?, attempts = attempts + ?, next_attempt = ?, claimed_by = NULL"
+                " WHERE letter = ? AND number = ? AND claimed_by = ?",
+                self._remaining + self._key,
+            )
+        return connection.changes() == 1
+
+    def _expand(self, connection: apsw.Connection, letter: int) -> None:
+        count = len(self._expanded)
+        after: int = connection.execute(
+            "UPDATE letter SET legs = legs + ? WHERE id = ? RETURNING legs", (count, letter)
+        ).get
+        numbered = [(row[0], after - count + row[1], *row[2:]) for row in self._expanded]
+        insert_legs(connection, numbered)
+
+    def _end_letter(self, connection: apsw.Connection, letter: int) -> None:
+        connection.execute(
+            "DELETE FROM letter WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM leg WHERE letter = ?1)", (letter,)
+        )
+        if connection.changes():
+            self.letter_gone = True
+            connection.execute("DELETE FROM content WHERE letter = ?", (letter,))
+
+    def _report(self, report: Report) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
+        number = report.letter
+        first = letter_row(number, encode(report.envelope), report.content, report.legs, self._due, None)
+        return first, leg_rows(number, 1, report.legs[1:], self._due, None)
+
+
+def claim_due(connection: apsw.Connection, owner: Incarnation, now: float, limit: int) -> list[Leg]:
+    legs = due_legs(connection, now, limit)
+    _give(connection, owner, legs)
+    return legs
+
+
+def claim_to_remove(
+    connection: apsw.Connection, owner: Incarnation, letter: LetterId, is_alive: Callable[[int], bool]
+) -> list[Leg]:
+    legs = legs_to_remove(connection, letter, is_alive)
+    _give(connection, owner, legs)
+    return legs
+
+
+def give_back(connection: apsw.Connection, owner: int, keys: Sequence[LegKey], due: float) -> int:
+    """Claims of `owner` become waiting; how many. What it does not hold is left alone."""
+    before = connection.total_changes()
+    connection.executemany(
+        "UPDATE leg SET claimed_by = NULL, next_attempt = ? WHERE letter = ? AND number = ? AND claimed_by = ?",
+        [(due, letter, number, owner) for letter, number in keys],
+    )
+    return connection.total_changes() - before
+
+
+def steer_legs(connection: apsw.Connection, steer: Steer, keys: Sequence[LegKey], now: float, reason: str) -> int:
+    """Those that are still in a state that `steer` changes; how many."""
+    before = connection.total_changes()
+    connection.executemany(_STEERING[steer], [(reason, now, letter, number) for letter, number in keys])
+    return connection.total_changes() - before
+
+
+def forget_incarnation(connection: apsw.Connection, number: Incarnation) -> None:
+    connection.execute("DELETE FROM incarnation WHERE number = ?", (number,))
+
+
+def _give(connection: apsw.Connection, owner: Incarnation, legs: Sequence[Leg]) -> None:
+    connection.executemany(
+        "UPDATE leg SET claimed_by = ?, next_attempt = NULL, hold_reason = '' WHERE letter = ? AND number = ?",
+        [(owner, leg.letter, leg.number) for leg in legs],
+    )
+    for leg in legs:
+        leg.state, leg.next_attempt, leg.hold_reason = LegState.CLAIMED, None, ""
