@@ -18,8 +18,6 @@ from ekiden.accounts.login import LoginResult
 from ekiden.model.events import LoginFailed, LoginSucceeded
 from ekiden.model.ids import render_id
 from ekiden.model.reply import Reply
-from ekiden.ports.directory import DirectoryFailed
-from ekiden.ports.passwords import HasherBusy
 from ekiden.ports.wire import Wire
 from ekiden.proto import sasl
 from ekiden.proto.smtp import events as ev
@@ -30,8 +28,7 @@ from ekiden.session.smtp import SmtpSession
 WELCOME: Final = Reply(235, "2.7.0", "Welcome")
 WRONG: Final = Reply(535, "5.7.8", "Login or password is wrong")
 MALFORMED: Final = Reply(501, "5.5.2", "The login could not be understood")
-BUSY: Final = Reply(454, "4.7.0", "Too many logins at once, please try again in a moment")
-UNAVAILABLE: Final = Reply(454, "4.7.0", "Logins cannot be checked right now, please try again")
+BUSY: Final = Reply(454, "4.7.0", "Logins cannot be checked right now, please try again in a moment")
 TOO_MANY: Final = Reply(421, "4.7.0", "Too many failed logins, closing")
 #: A person mistypes once or twice; more on one connection is guessing.
 FAILED_LOGINS: Final = 3
@@ -82,14 +79,11 @@ class SubmissionSession(SmtpSession):
         return Pending(checked, lambda done: self._checked(step.login, done))
 
     def _checked(self, login: str, done: asyncio.Future[LoginResult]) -> Answer:
-        try:
-            result = done.result()
-        except HasherBusy:
+        result = done.result()
+        if result.try_later:
             return BUSY
-        except DirectoryFailed:
-            return UNAVAILABLE
         if result.account is None:
-            return self._login_failed(login, result.reason, WRONG)
+            return self._login_failed(result.name or login, result.reason.value, WRONG)
         self.account = result.account.name
         self._epoch = result.account.epoch
         self.conversation.logged_in()

@@ -1,0 +1,95 @@
+"""Pop3Doorway: what the sessions of a POP3 door share. Pop3Report: what one session tells the postmaster.
+
+A session keeps the doorway it began with, so a reload changes nothing in its midst.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+
+from ekiden.accounts.login import Authenticator
+from ekiden.model.door import Door
+from ekiden.model.events import InternalFault, LoginFailed, LoginSucceeded, SessionClosed
+from ekiden.model.ids import IdSequence, render_id
+from ekiden.ports.clock import Clock
+from ekiden.ports.events import EventSink
+from ekiden.ports.mailboxes import Mailboxes
+
+
+@dataclass(frozen=True, slots=True)
+class Pop3Doorway:
+    """`tls`: a certificate is there. `mechanisms`: for SASL, once TLS is on. `error_limit`: `[limits] errors`."""
+
+    door: Door
+    hostname: str
+    clock: Clock
+    ids: IdSequence
+    events: EventSink
+    mailboxes: Mailboxes
+    authenticator: Authenticator
+    tls: bool = True
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    error_limit: int = 10
+
+
+class Pop3Report:
+    """Events of one session, all with its id. `client`, `tls`, `mechanism` are kept up to date by the session."""
+
+    __slots__ = ("_began", "_doorway", "_session", "client", "mechanism", "tls")
+
+    def __init__(self, doorway: Pop3Doorway, session: int) -> None:
+        self._doorway = doorway
+        self._session = render_id(session)
+        self._began = doorway.clock.monotonic()
+        self.client = ""
+        self.tls = ""
+        self.mechanism = ""
+
+    def login_succeeded(self, account: str) -> None:
+        self._doorway.events.emit(
+            LoginSucceeded(
+                session=self._session,
+                door=self._doorway.door.value,
+                client=self.client,
+                account=account,
+                mechanism=self.mechanism,
+                tls=self.tls,
+            )
+        )
+
+    def login_failed(self, login: str, reason: str) -> None:
+        self._doorway.events.emit(
+            LoginFailed(
+                session=self._session,
+                door=self._doorway.door.value,
+                client=self.client,
+                account=login,
+                mechanism=self.mechanism,
+                reason=reason,
+                level="warning",
+            )
+        )
+
+    def fault(self, where: str, error: BaseException) -> str:
+        """Invariant 7: the stack goes to the log; the incident id comes back, for the client."""
+        clock = self._doorway.clock
+        incident = render_id(self._doorway.ids.next(clock.now()))
+        stack = "".join(traceback.format_exception(error))
+        self._doorway.events.emit(
+            InternalFault(incident=incident, where=where, error=repr(error), stack=stack, session=self._session)
+        )
+        return incident
+
+    def closed(self, reason: str, *, fetched: int, errors: int) -> None:
+        self._doorway.events.emit(
+            SessionClosed(
+                session=self._session,
+                door=self._doorway.door.value,
+                client=self.client,
+                reason=reason,
+                letters=fetched,
+                errors=errors,
+                seconds=round(self._doorway.clock.monotonic() - self._began, 3),
+            )
+        )
