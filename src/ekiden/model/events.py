@@ -158,6 +158,14 @@ class ServerChanged(Event, tag="server.changed", kw_only=True):
     pid: int = 0
 
 
+class LogDropped(Event, tag="log.dropped", kw_only=True):
+    """The log itself could not keep up, or could not be written: so many lines are missing before this one."""
+
+    lines: int
+    reason: str
+    level: str = "warning"
+
+
 class InternalFault(Event, tag="fault.internal", kw_only=True):
     """Ours. `incident` is in the reply the client got; the stack is in the log under the same id."""
 
