@@ -2,8 +2,8 @@
 
 Contract
 1. `deliver` is durable on return (file and directory synced, or committed) and idempotent by (letter, recipient): a
-   repeated call for the
-   same pair makes no second copy, even when the first copy was moved, flagged or read meanwhile (DESIGN §5, Maildir).
+   repeated call for the same pair makes no second copy, even when the first copy was moved, flagged, read or deleted
+   meanwhile (DESIGN §5, Maildir).
 2. `head` is put in front of the content (Return-Path, Delivered-To); content keeps its CRLFs.
 3. `open_maildrop` gives an exclusive session a mailbox across all processes; raises MaildropBusy at once if another
    has it.
@@ -12,7 +12,7 @@ Contract
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
 from ekiden.model.ids import LetterId
@@ -28,7 +28,8 @@ class MailboxFailed(Exception):
 
 
 class DropItem(NamedTuple):
-    """A message of a maildrop. `size_octets` with CRLF line ends, as transmitted by RETR without dot-stuffing."""
+    """A message of a maildrop. `unique_id`: 1 to 70 characters from 0x21 to 0x7E (RFC 1939 §7). `size_octets` with CRLF
+    line ends, as transmitted by RETR without dot-stuffing (a CRLF that RETR adds at the very end is counted)."""
 
     unique_id: str
     size_octets: int
@@ -37,11 +38,16 @@ class DropItem(NamedTuple):
 class Maildrop(Protocol):
     @property
     def items(self) -> Sequence[DropItem]:
-        """Fixed for the session; index 0 is message number 1."""
+        """Fixed for the session; index 0 is message number 1. Items may be made anew at each access."""
 
-    def read(self, index: int) -> AsyncIterator[bytes]:
-        """The octets with CRLF line ends, in chunks of at most 64 KiB. Raises MailboxFailed; KeyError if it is
-        gone."""
+    @property
+    def total_octets(self) -> int:
+        """The sum of all items' sizes."""
+
+    def read(self, index: int) -> AsyncGenerator[bytes, None]:
+        """The octets with CRLF line ends, in chunks of at most 64 KiB. Close it (`aclosing`) if you stop early.
+
+        Raises MailboxFailed; KeyError if it is gone. Does not add a CRLF at the very end; `size_octets` counts it."""
 
     async def remove(self, indexes: Sequence[int]) -> Sequence[int]:
         """Deletes durably; returns those that could not be deleted. Called once, at QUIT."""
