@@ -11,8 +11,9 @@ Rules
 1. Claims come born claimed through the window (synchronously, no task) or out of the store by the scheduler.
 2. A leg that comes out of the store goes the way the present configuration says: the key it was stored under may be
    older than a new `[[route]]`. Recipients whose ways part become legs of their own.
-3. One slow site must not fill the window: past half of it, while the window is crowded, what is for that site goes back
-   to the store, due when the site will have got so far at its present pace.
+3. One slow site must not fill the window: a site that holds half of it and needs longer than `HORIZON` for that gives
+   the rest back to the store, due when the site will have got so far at its pace. A quick one may have it all: its
+   letters leave soon. Fresh letters always find the part that the scheduler leaves them.
 4. Called by app (lifecycle) and, through the window, by session.
 """
 
@@ -27,6 +28,7 @@ from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.local import LocalSite
+from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.routing import Credentials, Routing
 from ekiden.delivery.schedule import Scheduler
 from ekiden.delivery.settle import Settler
@@ -38,10 +40,10 @@ from ekiden.model.outcome import OutcomeKind
 from ekiden.policy.next_hop import NextHops
 from ekiden.ports.spool import Claim
 
-#: What a site gives back comes again after this long at least and at most, in seconds.
-SOONEST, LATEST = 1.0, 300.0
-#: Below this many letters a second a site counts as stuck.
-SLOWEST: Final = 0.1
+#: How many seconds of its pace a site may hold when that is half the window.
+HORIZON: Final = 10.0
+#: What is put off for a slow site comes again after this long at most, in seconds: it may have recovered.
+LATEST: Final = 300.0
 
 
 class Delivery:
@@ -54,6 +56,7 @@ class Delivery:
         self._faults = Faults(tools.events, tools.clock, tools.random)
         self._tasks = Tasks(self._faults)
         self._budget = Budget()
+        self._memory = HostMemory()
         self._scheduler = Scheduler(tools.spool, tools.window, tools.clock, self._faults, self._take_stored)
         self._settler = Settler(
             tools,
@@ -81,7 +84,9 @@ class Delivery:
         """Once a second, with `Clock.monotonic()`: the only timer that delivery has."""
         for key, site in list(self._sites.items()):
             site.tick(now)
-            if site.is_idle(now):
+            if self._is_clogged_by(site):
+                self._put_off(site, [attempt.claim for attempt in site.shed(self._window.letters // 2)])
+            elif site.is_idle(now):
                 del self._sites[key]
         self._settler.tick(now)
         self._scheduler.tick(now)
@@ -98,6 +103,7 @@ class Delivery:
     def reconfigure(self, config: Config, secrets: Mapping[str, Credentials]) -> None:
         """For attempts that begin from now on. Connections that stand are closed when they are free."""
         self._configure(config, secrets)
+        self._memory.clear()
         delivery = config.delivery
         self._window.resize(delivery.window_letters, delivery.window_octets)
         for site in self._sites.values():
@@ -153,6 +159,7 @@ class Delivery:
             tasks=self._tasks,
             faults=self._faults,
             budget=self._budget,
+            memory=self._memory,
             helo_name=config.hostname,
             connections=max(1, config.delivery.connections_per_site),
             connect_timeout=config.delivery.connect_timeout,
@@ -189,21 +196,19 @@ class Delivery:
         site: Site | LocalSite | None = self._local if key == LOCAL else self._sites.get(key)
         if site is None:
             site = self._sites[key] = Site(key, self._around)
-        if self._is_crowded_by(site):
-            self._put_off(site, claim)
+        if isinstance(site, Site) and self._is_clogged_by(site):
+            self._put_off(site, [claim])
         else:
             site.feed(Attempt(claim))
 
-    def _is_crowded_by(self, site: Site | LocalSite) -> bool:
-        window = self._window
-        return site.held * 2 > window.letters and window.used_legs * 4 > window.letters * 3
+    def _is_clogged_by(self, site: Site) -> bool:
+        """Cheap for all but the largest sites: called for every letter."""
+        return site.held * 2 >= self._window.letters and site.backlog_seconds > HORIZON
 
-    def _put_off(self, site: Site | LocalSite, claim: Claim) -> None:
-        pause = SOONEST
-        if isinstance(site, Site):
-            site.overflow += 1
-            pause = min(max((site.held + site.overflow) / max(site.rate, SLOWEST), SOONEST), LATEST)
-        self._settler.give_back([claim], self._clock.now() + pause)
+    def _put_off(self, site: Site, claims: list[Claim]) -> None:
+        for claim in claims:
+            site.note_put_off()
+            self._settler.give_back([claim], self._clock.now() + min(site.backlog_seconds, LATEST))
 
     def _give_back(self, attempts: list[Attempt]) -> None:
         self._settler.give_back([attempt.claim for attempt in attempts], self._clock.now())

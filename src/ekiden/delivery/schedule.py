@@ -2,7 +2,8 @@
 
 Rules
 1. A bounded window over an unbounded backlog: due legs are claimed when the window has room, in batches, never one by
-   one. Nothing is loaded at start.
+   one. Nothing is loaded at start. Part of the window is left to fresh letters, so that they need not wait for the end
+   of a backlog.
 2. The store is looked at when something here made legs due (`nudge`), when the earliest is due, and every `POLL`
    seconds, because other processes make legs due too. A look is one question that reads (`next_due`); only what is
    due is claimed, which writes.
@@ -22,6 +23,8 @@ from ekiden.spool.window import Window
 
 #: Legs claimed at once: enough to share a commit, few enough that other workers get some.
 BATCH: Final = 200
+#: This part of the window (one in …) is left to letters that are born claimed.
+FRESH_PART: Final = 4
 #: How long what other processes made due may go unseen, in seconds.
 POLL: Final = 2.0
 
@@ -49,7 +52,7 @@ class Scheduler:
 
     def freed(self) -> None:
         """Claims left the window: go on if more are waiting. Cheap; called for every record."""
-        if self._starved and self._window.room >= self._least_room():
+        if self._starved and self._room() >= self._least_room():
             self._wake.set()
 
     def tick(self, now: float) -> None:
@@ -75,7 +78,7 @@ class Scheduler:
     async def _look(self) -> None:
         self._starved = False
         while not self._stopped:
-            room = self._window.room
+            room = self._room()
             if room < self._least_room():
                 self._starved = True
                 self._look_at = self._clock.monotonic() + POLL
@@ -91,6 +94,9 @@ class Scheduler:
                 return
             self._window.take(claims)
             self._take(claims)
+
+    def _room(self) -> int:
+        return self._window.room - self._window.letters // FRESH_PART
 
     def _least_room(self) -> int:
         """Not every single leg that leaves is worth a claim of one."""

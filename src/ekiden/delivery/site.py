@@ -24,12 +24,13 @@ from ekiden.delivery.attempt import RECIPIENTS, Attempt, outcome_of
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.faults import Faults, Tasks
+from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.routing import Host, NoRoad, Routing
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.model.outcome import OutcomeKind
 from ekiden.model.reply import Reply
 from ekiden.ports.clock import Clock
-from ekiden.ports.wire import ConnectFailed, Connector, Endpoint
+from ekiden.ports.wire import ConnectFailed, Connector
 from ekiden.proto.smtp.client_events import ClientSettings, Phase, Transaction, TransactionEnded
 
 #: A free connection is kept this long, in seconds: long enough for the next letter of a stream, too short to be a
@@ -41,12 +42,12 @@ MOST_RECIPIENTS: Final = 1000
 LETTERS: Final = 1000
 #: Seconds until a site is tried again when no connection could be opened.
 PAUSE: Final = 10.0
-#: How long it is remembered that a host failed, or that its TLS did, in seconds.
-MEMORY: Final = 600.0
 
 
-#: What is left of `overflow` after a second, so that it is forgotten when nothing comes back.
+#: What is left after a second of the count of letters put off, so that it is forgotten when nothing comes back.
 OVERFLOW_KEPT: Final = 0.98
+#: Seconds until a busy site's pace is known, and the pace (letters a second) below which it counts as stuck.
+GRACE, SLOWEST = 5.0, 0.1
 
 
 class Surroundings(NamedTuple):
@@ -59,6 +60,7 @@ class Surroundings(NamedTuple):
     tasks: Tasks
     faults: Faults
     budget: Budget
+    memory: HostMemory
     helo_name: str
     connections: int
     connect_timeout: float
@@ -93,12 +95,11 @@ class Site:
         self._opening = 0
         self._in_hand = 0
         self._open_after = 0.0
-        self._failed_hosts: dict[Endpoint | str, float] = {}
-        self._plain_hosts: dict[Endpoint | str, float] = {}
         self._draining = False
         self._finished = 0
-        self.rate = 0.0
-        self.overflow = 0.0
+        self._rate = 0.0
+        self._overflow = 0.0
+        self._busy_since = 0.0
 
     # -- for dispatch ------------------------------------------------------------------------------------------------
 
@@ -109,17 +110,37 @@ class Site:
 
     def is_idle(self, now: float) -> bool:
         """Nothing here that would be missed. `now`: monotonic."""
-        return not (self.held or self._lines or self._opening or self.overflow >= 1) and now >= self._open_after
+        return not (self.held or self._lines or self._opening or self._overflow >= 1) and now >= self._open_after
 
     def feed(self, attempt: Attempt) -> None:
+        if not self.held:
+            self._busy_since = self._around.clock.monotonic()
         self._queue.put(attempt)
         self._pump()
+
+    @property
+    def backlog_seconds(self) -> float:
+        """How long this site needs, at its pace, for what it holds and what was put off for it. 0 while its pace is
+        unknown."""
+        if self._around.clock.monotonic() - self._busy_since < GRACE:
+            return 0.0
+        return (self.held + self._overflow) / max(self._rate, SLOWEST)
+
+    def note_put_off(self) -> None:
+        """A letter for this site went back to the store because it is slow."""
+        self._overflow += 1
+
+    def shed(self, keep: int) -> list[Attempt]:
+        """Those that wait last, so that `keep` remain here with what is under way; they are no longer this site's."""
+        waiting = self._queue.take_all()
+        staying = max(keep - self._in_hand, 0)
+        for attempt in waiting[:staying]:
+            self._queue.put(attempt)
+        return waiting[staying:]
 
     def configure(self, surroundings: Surroundings) -> None:
         """For connections opened from now on; those that stand are closed when they are free."""
         self._around = surroundings
-        self._failed_hosts.clear()
-        self._plain_hosts.clear()
         self._open_after = 0.0
         for line in self._lines.values():
             line.most_letters = 0
@@ -128,12 +149,9 @@ class Site:
 
     def tick(self, now: float) -> None:
         """Once a second: closes what is idle, opens what was put off, and measures how fast this site takes letters."""
-        self.rate = 0.7 * self.rate + 0.3 * self._finished
-        self.overflow = max(0.0, self.overflow * OVERFLOW_KEPT - self._finished)
+        self._rate = 0.7 * self._rate + 0.3 * self._finished
+        self._overflow = max(0.0, self._overflow * OVERFLOW_KEPT - self._finished)
         self._finished = 0
-        for memory in (self._failed_hosts, self._plain_hosts):
-            for where in [where for where, until in memory.items() if until <= now]:
-                del memory[where]
         self._close_free(idle_before=now if self._around.budget.is_contended else now - IDLE)
         self._pump()
 
@@ -260,23 +278,24 @@ class Site:
         if isinstance(road, NoRoad):
             return road
         reason: NoRoad | None = None
-        for host in sorted(road, key=lambda host: host.where in self._failed_hosts):
+        memory, now = around.memory, around.clock.monotonic()
+        for host in sorted(road, key=lambda host: memory.has_failed(host.where, now)):
             reply = await self._try_host(around, host)
             if reply is None:
                 return None
-            self._failed_hosts[host.where] = around.clock.monotonic() + MEMORY
+            memory.note_failed(host.where, around.clock.monotonic())
             reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
         return reason
 
     async def _try_host(self, around: Surroundings, host: Host) -> Reply | None:
         """None: ready. Else why not."""
-        if host.opportunistic and host.where in self._plain_hosts:
+        if host.opportunistic and around.memory.is_plain(host.where, around.clock.monotonic()):
             return await self._session(around, host._replace(tls=host.tls._replace(allowed=False)), [])
         tls_failed: list[bool] = []
         reply = await self._session(around, host, tls_failed)
         if reply is None or not (tls_failed and host.opportunistic):
             return reply
-        self._plain_hosts[host.where] = around.clock.monotonic() + MEMORY
+        around.memory.note_plain(host.where, around.clock.monotonic())
         return await self._session(around, host._replace(tls=host.tls._replace(allowed=False)), [])
 
     async def _session(self, around: Surroundings, host: Host, tls_failed: list[bool]) -> Reply | None:
@@ -322,7 +341,7 @@ class Site:
         line.tls = str(connection.tls) if connection.tls is not None else ""
         line.most_letters, line.most_recipients = limits(connection.extensions)
         self._lines[connection] = line
-        self._failed_hosts.pop(line.host.where, None)
+        self._around.memory.note_works(line.host.where)
         if not line.opened.done():
             line.opened.set_result(None)
         self._fill(connection)
@@ -348,7 +367,7 @@ class Site:
     def on_refused(self, connection: SmtpConnection, reply: Reply, phase: Phase) -> None:
         line = _line(connection)
         if not line.opened.done():
-            line.opened.set_result(Reply(reply.code, reply.status, f"({phase}) {reply.text}"))
+            line.opened.set_result(Reply(reply.code, reply.status, f"{reply.text} (at {phase})"))
 
     def on_closed(self, connection: SmtpConnection, unknown: list[Transaction], reason: Reply) -> None:
         line = _line(connection)
@@ -373,7 +392,10 @@ class Site:
                 attempt.outcomes[index] = outcome_of(path, reply, attempt.remote, attempt.tls)
         if transaction.content_complete or not (self._draining or attempt.may_go_again()):
             status = reason.status if reason.status.startswith("4.") else "4.4.2"
-            attempt.decide_rest(OutcomeKind.DELAYED, 451, status, reason.text, attempt.remote)
+            if reason.code == 421:  # their word
+                attempt.decide_rest(OutcomeKind.DELAYED, 421, status, reason.text, attempt.remote)
+            else:  # what we saw of it
+                attempt.decide_rest(OutcomeKind.DELAYED, 451, status, f"{attempt.remote}: {reason.text}")
         self._end(attempt)
 
 

@@ -1,0 +1,178 @@
+"""A whole Delivery over fakes, for tests: nothing sleeps, `settle` runs the loop until nothing moves any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.fakes.resolver import FakeResolver
+from tests.fakes.smtp_server import FakeSmtpServer
+from tests.fakes.wire import FakeConnector
+from tests.unit.delivery.letters import CONTENT
+
+from ekiden.config.model import Config, Domain, Route
+from ekiden.config.model import Delivery as DeliverySection
+from ekiden.delivery.dispatch import Delivery
+from ekiden.delivery.routing import Credentials
+from ekiden.delivery.tools import Tools
+from ekiden.model.account import Account, ScramVerifier
+from ekiden.model.envelope import Envelope, Notify, Origin, Recipient
+from ekiden.model.events import AttemptFinished, ReportMade, ReportWithheld
+from ekiden.model.ids import IdSequence, LetterId
+from ekiden.model.outcome import Outcome
+from ekiden.policy.next_hop import NextHops
+from ekiden.ports.spool import QueuedLetter, Selection
+from ekiden.ports.wire import ConnectFailed, Endpoint
+from ekiden.spool.window import Window
+from ekiden.storage.memory.directory import MemoryDirectory
+from ekiden.storage.memory.mailboxes import MemoryMailboxes
+from ekiden.storage.memory.spool import MemorySpool
+
+#: Turns of the loop after which something that still moves is a livelock.
+TURNS = 400
+
+
+def config(*routes: Route, hostname: str = "mail.example.test", **delivery: Any) -> Config:
+    return Config(
+        hostname=hostname,
+        data_dir="/d",
+        domain=(Domain(name="example.test"),),
+        route=routes,
+        delivery=DeliverySection(**delivery),
+    )
+
+
+class PostOffice:
+    """Our domain is example.test, with an account alice. `server(domain, …)` makes a far one, with MX and address."""
+
+    def __init__(self, settings: Config | None = None, secrets: Mapping[str, Credentials] | None = None) -> None:
+        self.config = settings or config()
+        self.clock = FakeClock()
+        self.spool = MemorySpool(self.clock)
+        self.window = Window(self.config.delivery.window_letters, self.config.delivery.window_octets)
+        self.resolver = FakeResolver()
+        self.connector = FakeConnector()
+        self.directory = MemoryDirectory(domains=("example.test",))
+        self.mailboxes = MemoryMailboxes()
+        self.events = CollectingSink()
+        self.ids = IdSequence(1)
+        random = FakeRandom(fraction=0.5)
+        tools = Tools(
+            self.spool,
+            self.window,
+            self.resolver,
+            self.connector,
+            self.directory,
+            self.mailboxes,
+            self.events,
+            self.clock,
+            random,
+            self.ids,
+        )
+        self.delivery = Delivery(tools, self.config, secrets or {})
+        self._addresses = 0
+
+    async def __aenter__(self) -> PostOffice:
+        await self.directory.add_account(Account("alice@example.test", "", ScramVerifier(b"", 1, b"", b"")))
+        self.delivery.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.delivery.aclose()
+
+    # -- the world
+
+    def server(self, domain: str, *servers: FakeSmtpServer | ConnectFailed) -> None:
+        """MX hosts of `domain` in order of preference."""
+        records = []
+        for number, server in enumerate(servers):
+            self._addresses += 1
+            host, address = f"mx{number}.{domain}", f"20.0.0.{self._addresses}"
+            records.append((number, host))
+            self.resolver.address_records[host] = [address]
+            self.connector.targets[Endpoint(address, 25)] = server
+        self.resolver.mx_records[domain] = records
+
+    # -- letters
+
+    async def send(
+        self,
+        *paths: str | Recipient,
+        reverse_path: str = "alice@example.test",
+        claim: bool = True,
+        content: bytes = CONTENT,
+        is_report: bool = False,
+        flow: str = "alice",
+    ) -> LetterId:
+        """Accepts a letter as a session does."""
+        draft = self.spool.begin()
+        draft.write(content)
+        recipients = [path if isinstance(path, Recipient) else Recipient(path) for path in paths]
+        legs = NextHops(self.config).legs(recipients, flow=flow)
+        header = content.find(b"\r\n\r\n") + 4
+        envelope = Envelope(
+            reverse_path,
+            self.clock.now(),
+            Origin(),
+            size_octets=len(content),
+            header_octets=header,
+            is_report=is_report,
+        )
+        claim = claim and self.window.has_room(len(content))
+        claims = await self.spool.accept(draft, envelope, legs, claim=claim)
+        if claim:
+            self.window.offer(claims)
+        else:
+            self.window.nudge()
+        return draft.letter
+
+    async def settle(self) -> None:
+        """Lets everything happen that happens without time passing."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    async def pass_time(self, seconds: float, step: float = 1.0) -> None:
+        """Time goes on, with a tick a step as the worker makes them."""
+        while seconds > 0:
+            self.clock.advance(min(step, seconds))
+            seconds -= step
+            now = self.clock.monotonic()
+            self.delivery.tick(now)
+            for wire in self.connector.wires:
+                if not wire.is_lost:
+                    wire.user.tick(now)
+            await self.settle()
+
+    # -- what came of it
+
+    async def queued(self, letter: LetterId | None = None) -> list[QueuedLetter]:
+        return await self.spool.find(Selection(letter=letter))
+
+    async def outcomes(self, letter: LetterId) -> list[Outcome]:
+        return [outcome for entry in await self.spool.trail(letter) for outcome in entry.outcomes]
+
+    async def kinds(self, letter: LetterId) -> list[str]:
+        return [outcome.kind.value for outcome in await self.outcomes(letter)]
+
+    @property
+    def attempts(self) -> list[AttemptFinished]:
+        return self.events.of(AttemptFinished)
+
+    @property
+    def reports(self) -> list[tuple[str, str]]:
+        """(kind, to) of each report made."""
+        return [(event.kind, event.to) for event in self.events.of(ReportMade)]
+
+    @property
+    def withheld(self) -> list[str]:
+        return [event.forward_path for event in self.events.of(ReportWithheld)]
+
+    def mailbox(self, account: str) -> list[bytes]:
+        return list(self.mailboxes.messages.get(account, {}).values())
+
+
+def wishes(path: str, *notify: Notify) -> Recipient:
+    return Recipient(path, notify)

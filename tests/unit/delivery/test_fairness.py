@@ -1,0 +1,37 @@
+"""Round-robin over flows."""
+
+from __future__ import annotations
+
+from tests.unit.delivery.letters import claim
+
+from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.fairness import FlowQueue
+
+
+def put(queue: FlowQueue, flow: str, *letters: int) -> None:
+    for letter in letters:
+        queue.put(Attempt(claim(letter=letter, flow=flow)))
+
+
+def test_a_flood_delays_others_by_one_letter_each() -> None:
+    queue = FlowQueue()
+    put(queue, "flood", *range(100))
+    put(queue, "alice", 1000, 1001)
+    put(queue, "bob", 2000)
+    order = [attempt.claim.letter for attempt in queue.take_all()]
+    assert order[:6] == [0, 1000, 2000, 1, 1001, 2]
+    assert len(order) == 103
+    assert not queue
+    assert queue.pop() is None
+
+
+def test_put_back_goes_first_in_its_flow() -> None:
+    queue = FlowQueue()
+    put(queue, "a", 1, 2)
+    first = queue.pop()
+    assert first
+    queue.put_back(first)
+    assert [attempt.claim.letter for attempt in queue.take_all()] == [1, 2]
+    queue.put_back(first)
+    assert queue.pop() is first
+    assert len(queue) == 0
