@@ -79,7 +79,9 @@ def _render(code: int, status: str, lines: tuple[str, ...]) -> bytes:
     last = len(lines) - 1
     out = []
     for number, line in enumerate(lines):
-        clean = "".join(c if c.isprintable() else " " for c in line)
-        octets = f"{code}{' ' if number == last else '-'}{prefix}{clean}".encode()
-        out.append(octets[: MAX_REPLY_LINE - 2].decode("utf-8", "ignore").encode() + b"\r\n")
+        clean = line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)
+        octets = f"{code}{' ' if number == last else '-'}{prefix}{clean}\r\n".encode()
+        if len(octets) > MAX_REPLY_LINE:
+            octets = octets[: MAX_REPLY_LINE - 2].decode("utf-8", "ignore").encode() + b"\r\n"
+        out.append(octets)
     return b"".join(out)
