@@ -161,6 +161,7 @@ async def test_servfail_is_failed_and_soon_asked_again(
     answer = await resolver.mx("example.test")
     assert answer.status is Status.FAILED
     assert "SERVFAIL" in answer.detail
+    assert len(server.asked) == 1  # a nameserver that says so is not asked again and again
     del server.manners["example.test"]
     assert (await resolver.mx("example.test")).status is Status.FAILED
     clock.advance(FAILURE_TTL)
