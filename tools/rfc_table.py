@@ -50,7 +50,7 @@ def deviations(text: str) -> list[str]:
 
 
 def own_test(path: str) -> str:
-    """src/ekiden/message/trace.py -> tests/unit/message/test_trace.py; of a part like dsn_status.py, that of the whole."""
+    """src/ekiden/message/trace.py -> tests/unit/message/test_trace.py; dsn_status.py -> test_dsn.py."""
     inner = Path(path).relative_to("src/ekiden")
     for stem in (inner.stem, inner.stem.partition("_")[0]):
         test = Path("tests/unit") / inner.parent / f"test_{stem}.py"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tools.rfc_table import Citation, citations, deviations, order
 
 
