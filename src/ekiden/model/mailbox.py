@@ -87,6 +87,12 @@ def _mailbox_key(local_part: str, domain: str) -> str:
     return f"{unquote_local_part(local_part).lower()}@{domain_key(domain)}"
 
 
+def address_key(text: str) -> str:
+    """The key of an address that was checked before (an alias's target, a login): `Mailbox.key` from text."""
+    local_part, _, domain = text.rpartition("@")
+    return _mailbox_key(local_part, domain)
+
+
 def without_tag(local_key: str, separator: str = "+") -> str:
     """`user+tag` -> `user`; a local part that begins with the separator is left alone."""
     head, found, _ = local_key.partition(separator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ekiden.model.mailbox import Mailbox
+from ekiden.model.mailbox import address_key
 from ekiden.ports.directory import DirectoryConflict
 
 
@@ -34,18 +34,12 @@ def no_target(name: str, target: str) -> DirectoryConflict:
     return DirectoryConflict(f"the alias {name} does not lead to {target}; `ekiden alias list` shows where it leads")
 
 
-def target_key(target: str) -> str:
-    """How two spellings of an alias's target are compared; they are kept as written."""
-    local_part, _, domain = target.rpartition("@")
-    return Mailbox(local_part, domain).key
-
-
 def added(targets: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
     """`targets` with those of `more` that are new, in order."""
-    seen = {target_key(target) for target in targets}
+    seen = {address_key(target) for target in targets}
     out = list(targets)
     for target in more:
-        if (key := target_key(target)) not in seen:
+        if (key := address_key(target)) not in seen:
             seen.add(key)
             out.append(target)
     return tuple(out)
@@ -53,7 +47,7 @@ def added(targets: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 
 def removed(name: str, targets: tuple[str, ...], target: str) -> tuple[str, ...]:
     """`targets` without `target`. Raises DirectoryConflict if it is not among them."""
-    left = tuple(t for t in targets if target_key(t) != target_key(target))
+    left = tuple(t for t in targets if address_key(t) != address_key(target))
     if len(left) == len(targets):
         raise no_target(name, target)
     return left

@@ -8,6 +8,7 @@ import hmac
 
 import pytest
 import scramp
+
 from ekiden.accounts.verifier import ITERATIONS, scram_verifier
 
 

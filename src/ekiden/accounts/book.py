@@ -1,0 +1,136 @@
+"""The address book's rules: which names, passwords and aliases may be, and how an account is made of them.
+
+Rules
+1. An account's name is an unquoted dot-string at one of our domains, in key form: people must be able to type it, and
+   it names a folder. What strangers may use as local part (quotes, dots in a row, `/`) an account may not.
+2. A password has at least 8 characters and no control characters, and is not the address itself.
+3. An alias is a mailbox of ours or `@domain` (catch-all); its targets are mailboxes anywhere, but never the alias.
+
+A refusal names the argument, says what was wrong and what would be right. Called by `admin.accounts`. Stores nothing.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ekiden.accounts.verifier import ITERATIONS, SALT_OCTETS, scram_verifier
+from ekiden.model.account import Account
+from ekiden.model.mailbox import Mailbox, domain_key
+from ekiden.model.path import PathError, parse_path
+from ekiden.ports.clock import Random
+from ekiden.ports.passwords import PasswordHasher
+from ekiden.proto.sasl import MAX_PASSWORD_OCTETS, prepare
+
+MIN_PASSWORD: Final = 8
+#: RFC 5321 §4.5.3.1.1; also keeps a mailbox's folder name within what file systems take.
+MAX_LOCAL_PART_OCTETS: Final = 64
+
+
+class Refused(Exception):
+    """`argument`: which one, such as 'ADDRESS' or 'password'. `str()`: a sentence that says what would be right."""
+
+    def __init__(self, argument: str, text: str) -> None:
+        super().__init__(f"{argument}: {text}")
+        self.argument = argument
+
+
+class Malformed(Refused):
+    """The argument could never be right, whatever the configuration says: wrong usage."""
+
+
+def account_name(address: str, domains: Sequence[str]) -> str:
+    """The name under which an account of `address` is kept. Raises Refused."""
+    mailbox = _our_mailbox("ADDRESS", address, domains)
+    local_part = mailbox.local_part
+    if local_part.startswith('"') or "/" in local_part or "" in local_part.split("."):
+        raise Malformed("ADDRESS", f"the name before the @ may not have quotes, / or stray dots: {address}")
+    return mailbox.key
+
+
+def alias_name(address: str, domains: Sequence[str]) -> str:
+    """The name of an alias; `@domain` is the catch-all of a domain. Raises Refused."""
+    if address.startswith("@"):
+        _check_ours("ALIAS", address, address[1:], domains)
+        return f"@{domain_key(address[1:])}"
+    return _our_mailbox("ALIAS", address, domains).key
+
+
+def alias_target(address: str, name: str) -> Mailbox:
+    """A target of the alias `name`, as written. Raises Refused."""
+    mailbox = _mailbox("TARGET", address)
+    if mailbox.key == name:
+        raise Refused("TARGET", f"{address} is the alias itself; mail to it would go round in circles")
+    return mailbox
+
+
+def check_password(password: str, name: str) -> None:
+    """Raises Refused if the account `name` may not have that password."""
+    prepared = prepare(password)
+    if any(unicodedata.category(character) == "Cc" for character in prepared):
+        raise Refused("password", "has a control character or a second line; use letters, digits, signs and blanks")
+    if any(unicodedata.category(character) == "Cs" for character in prepared):
+        raise Refused("password", "is not UTF-8; check the terminal's or the file's encoding")
+    if len(prepared) < MIN_PASSWORD:
+        raise Refused(
+            "password",
+            f"has {len(prepared)} characters and needs {MIN_PASSWORD} at least: mail servers are tried with millions "
+            "of short ones every day. Three or four words in a row are good",
+        )
+    if len(prepared.encode()) > MAX_PASSWORD_OCTETS:
+        raise Refused("password", f"is longer than {MAX_PASSWORD_OCTETS} octets")
+    if prepared.casefold() in {name, name.partition("@")[0]}:
+        raise Refused("password", "is the address itself, which is the first that anybody tries; take another one")
+
+
+async def make_account(name: str, password: str, hasher: PasswordHasher, random: Random, now: float) -> Account:
+    """An account that is not stored yet. `now`: seconds since 1970. Raises Refused, HasherBusy."""
+    check_password(password, name)
+    return Account(
+        name=name,
+        argon2=await hasher.hash(prepare(password)),
+        scram=scram_verifier(password, random.token(SALT_OCTETS), ITERATIONS),
+        created=now,
+        changed=now,
+    )
+
+
+async def with_password(account: Account, password: str, hasher: PasswordHasher, now: float) -> Account:
+    """The account with a new password; SCRAM salt and count stay (`accounts.verifier`, rule 2). Raises Refused,
+    HasherBusy."""
+    check_password(password, account.name)
+    return msgspec.structs.replace(
+        account,
+        argon2=await hasher.hash(prepare(password)),
+        scram=scram_verifier(password, account.scram.salt, account.scram.iterations),
+        changed=now,
+    )
+
+
+def _mailbox(argument: str, address: str) -> Mailbox:
+    try:
+        octets = unicodedata.normalize("NFC", address).encode()
+        mailbox, rest = parse_path(octets, utf8=True, lenient=True)
+    except (PathError, UnicodeEncodeError) as error:
+        raise Malformed(argument, f"{address!r} is no address ({error}); write it like you@example.org") from None
+    if mailbox is None or not mailbox.domain or rest:
+        raise Malformed(argument, f"{address!r} is no address; write it like you@example.org")
+    if len(mailbox.local_part.encode()) > MAX_LOCAL_PART_OCTETS:
+        raise Malformed(argument, f"{address} has more than {MAX_LOCAL_PART_OCTETS} octets before the @")
+    return mailbox
+
+
+def _our_mailbox(argument: str, address: str, domains: Sequence[str]) -> Mailbox:
+    mailbox = _mailbox(argument, address)
+    _check_ours(argument, address, mailbox.domain, domains)
+    return mailbox
+
+
+def _check_ours(argument: str, address: str, domain: str, domains: Sequence[str]) -> None:
+    if domain_key(domain) in {domain_key(ours) for ours in domains}:
+        return
+    known = f"ours: {', '.join(domains)}" if domains else "there is none yet"
+    raise Refused(argument, f"{address}: {domain} is no [[domain]] of the configuration ({known}); add it there first")

@@ -1,0 +1,203 @@
+"""Opening the stores: the one place that says which engine stands behind a port, and where its files are.
+
+    directory = open_directory(config)              # accounts and aliases; app calls `tick()` 4 times a second
+    directory = open_directory(config, make=False)  # for looking: an empty one if there is none yet
+    spool = open_spool(config, clock)               # a new incarnation; on one event loop
+    reader = read_spool(config)                     # for looking, beside a running server
+
+Rules
+1. Called after the fork: an open database must not be shared with a child.
+2. A command that root started acts as `user` (`act_as_user`), or it would leave files that the server can not open.
+3. A store that can not be used raises StoreRefused, one sentence for people, and nothing was changed.
+
+Called by `app.compose` and by the commands.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ekiden.config.model import Config
+from ekiden.ports.clock import Clock
+from ekiden.ports.directory import Directory
+from ekiden.ports.events import EventSink
+from ekiden.ports.passwords import PasswordHasher
+
+if TYPE_CHECKING:
+    from ekiden.storage.memory.spool import MemorySpool
+    from ekiden.storage.sqlite.reading import ReadOnlySpool
+    from ekiden.storage.sqlite.spool import SqliteSpool
+
+#: Under `data_dir`.
+DIRECTORY_FILE: Final = "directory.db"
+SPOOL_FOLDER: Final = "spool"
+SPOOL_FILE: Final = "spool.db"
+
+
+class StoreRefused(Exception):
+    """`str()` is one sentence: which file, what is wrong, what would be right."""
+
+
+class OpenDirectory(Directory, Protocol):
+    """A Directory as the app holds it."""
+
+    def tick(self) -> None:
+        """At least four times a second, on the loop's thread. Raises what `on_change` callbacks raise."""
+
+    def close(self) -> None: ...
+
+
+class OpenSink(EventSink, Protocol):
+    def close(self) -> None: ...
+
+
+class OpenHasher(PasswordHasher, Protocol):
+    def close(self) -> None: ...
+
+
+def open_directory(config: Config, *, make: bool = True) -> OpenDirectory:
+    """Accounts and aliases of this server. `make` False: if there are none yet, an empty directory that stores
+    nothing. Raises StoreRefused."""
+    domains = tuple(domain.name for domain in config.domain)
+    path = Path(config.data_dir, DIRECTORY_FILE)
+    with _refusals(config, path):
+        if not make and not _exists(path):
+            from ekiden.storage.memory.directory import MemoryDirectory
+
+            return MemoryDirectory(postmaster=config.postmaster, domains=domains)
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.directory import SqliteDirectory
+
+        return SqliteDirectory(path, postmaster=config.postmaster, domains=domains)
+
+
+def open_hasher() -> OpenHasher:
+    """Argon2id in threads of its own, which start with the first check."""
+    from ekiden.storage.passwords import Argon2Hasher
+
+    return Argon2Hasher()
+
+
+def open_spool(config: Config, clock: Clock, *, move_history: bool = True) -> SqliteSpool:
+    """The queue, as a new incarnation. `move_history`: servers do, commands need not. Raises StoreRefused."""
+    folder = Path(config.data_dir, SPOOL_FOLDER)
+    with _refusals(config, folder):
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.spool import SqliteSpool
+
+        return SqliteSpool.open(
+            folder,
+            clock,
+            history_days=config.history.days,
+            history_octets=config.history.octets,
+            move_history=move_history,
+        )
+
+
+def read_spool(config: Config) -> ReadOnlySpool | MemorySpool:
+    """The queue for looking; an empty one if there is none yet. Raises StoreRefused."""
+    folder = Path(config.data_dir, SPOOL_FOLDER)
+    with _refusals(config, folder):
+        if not _exists(folder / SPOOL_FILE):
+            from ekiden.app.clock import SystemClock
+            from ekiden.storage.memory.spool import MemorySpool
+
+            return MemorySpool(SystemClock())
+        from ekiden.storage.sqlite.reading import ReadOnlySpool
+
+        return ReadOnlySpool.open(folder)
+
+
+def open_event_log(config: Config, clock: Clock, *, make: bool = True) -> OpenSink:
+    """For commands: the same log as the server's, or the system's. `make` False: nothing will be told, so no file is
+    opened. Raises StoreRefused."""
+    from ekiden.app.operator_log import OperatorLog
+
+    with _refusals(config, Path(config.log.file)):
+        return OperatorLog(config.log.file if make else "", clock)
+
+
+def prepare_data_dir(config: Config) -> None:
+    """Makes `data_dir`, for the service user alone, if it is missing. Raises OSError, StoreRefused."""
+    folder = Path(config.data_dir)
+    if not folder.is_dir():
+        from ekiden.storage.sqlite.connection import sync_directory
+
+        folder.mkdir(mode=0o700, parents=True)
+        sync_directory(folder.parent)
+    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise StoreRefused(f"data_dir {folder} belongs to {_owner(folder)}{_hint(config)}")
+
+
+def act_as_user(config: Config, *, make: bool = True) -> None:
+    """Rule 2: gives up root for good, if there is a `user`; before that, `make`s `data_dir` and gives it to them.
+    Raises StoreRefused."""
+    if os.geteuid() != 0 or not config.user:
+        return
+    try:
+        user = pwd.getpwnam(config.user)
+    except KeyError:
+        raise StoreRefused(f'user = "{config.user}": there is no such user; make it, or name another one') from None
+    _import_engines()
+    folder = Path(config.data_dir)
+    with _refusals(config, folder):
+        if make and not _exists(folder):
+            prepare_data_dir(config)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        os.initgroups(user.pw_name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+
+
+def _import_engines() -> None:
+    """Everything a command may need: `user` may not be able to read the folder that the program is in."""
+    from ekiden.app import operator_log  # noqa: F401
+    from ekiden.storage import passwords  # noqa: F401
+    from ekiden.storage.memory import directory, spool  # noqa: F401
+    from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401
+    from ekiden.storage.sqlite import spool as sqlite_spool  # noqa: F401
+
+
+@contextmanager
+def _refusals(config: Config, path: Path) -> Iterator[None]:
+    from ekiden.storage.sqlite.connection import DatabaseRefused
+
+    try:
+        yield
+    except DatabaseRefused as error:
+        raise StoreRefused(f"{error}{_hint(config)}") from error
+    except OSError as error:
+        raise StoreRefused(f"{error.filename or path}: {error.strerror}{_hint(config)}") from error
+
+
+def _exists(path: Path) -> bool:
+    """Raises OSError where that can not be seen: `Path.exists` says no in some versions of Python."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _hint(config: Config) -> str:
+    """What to do about a file that may not be touched."""
+    user = config.user
+    if os.geteuid() == 0 or (user and user == _name(os.geteuid())):
+        return ""
+    return f"; run this as {user or 'the user the server runs as'}, or as root"
+
+
+def _owner(path: Path) -> str:
+    return _name(path.stat().st_uid)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,200 @@
+"""How letters, legs and trails are shown: for people as text, for programs as JSON values. Pure but for the zone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ekiden.admin.queue import Story
+from ekiden.cli.output import count, local_time, safe, size, span, utc_time
+from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX, Envelope, Leg, LegState
+from ekiden.model.ids import render_id
+from ekiden.model.outcome import Outcome, OutcomeKind
+from ekiden.ports.spool import QueuedLetter, TrailEntry
+
+_OURS = {OutcomeKind.REMOVED, OutcomeKind.EXPANDED}
+
+
+def path_text(path: str) -> str:
+    """`<>` for the null reverse-path."""
+    return path or "<>"
+
+
+def hop_text(next_hop: str) -> str:
+    """A next-hop key in words."""
+    if next_hop == LOCAL:
+        return "our own mailboxes"
+    if next_hop.startswith(MX_PREFIX):
+        return f"MX of {next_hop.removeprefix(MX_PREFIX)}"
+    if next_hop.startswith(ROUTE_PREFIX):
+        return f'route "{next_hop.removeprefix(ROUTE_PREFIX)}"'
+    return next_hop
+
+
+def due_text(leg: Leg, now: float) -> str:
+    """When a leg is tried: `in 12m`, `now`, `being tried`, `held`."""
+    if leg.state is LegState.HELD:
+        return "held"
+    if leg.state is LegState.CLAIMED or leg.next_attempt is None:
+        return "being tried"
+    return "now" if leg.next_attempt <= now else f"in {span(leg.next_attempt - now)}"
+
+
+def list_row(letter: QueuedLetter, now: float) -> tuple[str, ...]:
+    """ID, AGE, SIZE, NEXT TRY, FROM, TO."""
+    recipients = [r.forward_path for leg in letter.legs for r in leg.recipients]
+    shown = ", ".join(recipients[:2]) + (f" and {len(recipients) - 2} more" if len(recipients) > 2 else "")
+    waiting = [leg for leg in letter.legs if leg.next_attempt is not None]
+    first = min(waiting, key=lambda leg: leg.next_attempt or 0.0, default=letter.legs[0] if letter.legs else None)
+    envelope = letter.envelope
+    return (
+        render_id(letter.letter),
+        span(now - envelope.arrived),
+        size(envelope.size_octets),
+        due_text(first, now) if first else "",
+        path_text(envelope.reverse_path),
+        shown,
+    )
+
+
+def last_error(letter: QueuedLetter) -> str:
+    """Why it still waits: the last error of its first recipient that has one."""
+    return next((r.last_error for leg in letter.legs for r in leg.recipients if r.last_error), "")
+
+
+def story_lines(story: Story, now: float) -> list[str]:
+    """The whole story, for people."""
+    envelope = story.queued.envelope if story.queued else story.trail[0].envelope
+    lines = [f"Letter {render_id(story.letter)}", *_envelope_lines(envelope, now)]
+    if story.queued:
+        for leg in story.queued.legs:
+            lines += ["", *_leg_lines(leg, now)]
+    else:
+        lines.append("  now         no longer queued")
+    if story.trail:
+        lines += ["", "Trail"]
+        for entry in story.trail:
+            lines += _entry_lines(entry)
+    return [safe(line) for line in lines]
+
+
+def letter_json(letter: QueuedLetter) -> dict[str, Any]:
+    """A queued letter for programs."""
+    return {**_envelope_json(letter.letter, letter.envelope), "legs": [_leg_json(leg) for leg in letter.legs]}
+
+
+def story_json(story: Story) -> dict[str, Any]:
+    """`queued` false: the letter has left the queue; its legs are empty."""
+    envelope = story.queued.envelope if story.queued else story.trail[0].envelope
+    return {
+        **_envelope_json(story.letter, envelope),
+        "queued": story.queued is not None,
+        "legs": [_leg_json(leg) for leg in story.queued.legs] if story.queued else [],
+        "trail": [_entry_json(entry) for entry in story.trail],
+    }
+
+
+def _envelope_lines(envelope: Envelope, now: float) -> list[str]:
+    origin = envelope.origin
+    came = f"{local_time(envelope.arrived)}, {span(now - envelope.arrived)} ago"
+    if envelope.is_report:
+        came += ", made here as a report"
+    if origin.door:
+        came += f", by {origin.door}"
+    if origin.client:
+        came += f" from {origin.client}" + (f" ({origin.helo})" if origin.helo else "")
+    lines = [f"  from        {path_text(envelope.reverse_path)}", f"  arrived     {came}"]
+    if origin.account:
+        lines.append(f"  login       {origin.account}")
+    if origin.tls:
+        lines.append(f"  TLS         {origin.tls}")
+    lines.append(f"  size        {size(envelope.size_octets)}")
+    if envelope.message_id:
+        lines.append(f"  Message-ID  {envelope.message_id}")
+    return lines
+
+
+def _leg_lines(leg: Leg, now: float) -> list[str]:
+    tried = f"{count(leg.attempts, 'attempt')} so far"
+    due = due_text(leg, now)
+    if leg.state is LegState.WAITING:
+        due = f"next {due}"
+    if leg.hold_reason:
+        due += f" ({leg.hold_reason})"
+    lines = [f"Leg {leg.number} to {hop_text(leg.next_hop)}: {due}, {tried}"]
+    for recipient in leg.recipients:
+        lines.append(f"  {recipient.forward_path}")
+        if recipient.last_error:
+            lines.append(f"    {recipient.last_error}")
+    return lines
+
+
+def _entry_lines(entry: TrailEntry) -> list[str]:
+    head = f"  {local_time(entry.time)}  leg {entry.leg}, attempt {entry.attempt}, {hop_text(entry.next_hop)}"
+    lines = [head]
+    for outcome in entry.outcomes:
+        lines.append(f"    {outcome.kind.value} {outcome.forward_path}: {_outcome_text(outcome)}")
+    if entry.next_attempt is not None:
+        lines.append(f"    next attempt {local_time(entry.next_attempt)}")
+    if entry.reports:
+        lines.append(f"    reported to the sender: {', '.join(render_id(report) for report in entry.reports)}")
+    return lines
+
+
+def _outcome_text(outcome: Outcome) -> str:
+    text = outcome.text if outcome.kind in _OURS else outcome.summary
+    if outcome.remote:
+        text += f" (said {outcome.remote}{', ' + outcome.tls if outcome.tls else ''})"
+    return text
+
+
+def _envelope_json(letter: int, envelope: Envelope) -> dict[str, Any]:
+    origin = envelope.origin
+    return {
+        "letter": render_id(letter),
+        "reverse_path": envelope.reverse_path,
+        "arrived": utc_time(envelope.arrived),
+        "size": envelope.size_octets,
+        "message_id": envelope.message_id,
+        "is_report": envelope.is_report,
+        "door": origin.door,
+        "client": origin.client,
+        "helo": origin.helo,
+        "account": origin.account,
+        "tls": origin.tls,
+        "session": render_id(origin.session) if origin.session else "",
+    }
+
+
+def _leg_json(leg: Leg) -> dict[str, Any]:
+    return {
+        "leg": leg.number,
+        "next_hop": leg.next_hop,
+        "state": leg.state.value,
+        "attempts": leg.attempts,
+        "next_attempt": utc_time(leg.next_attempt),
+        "hold_reason": leg.hold_reason,
+        "recipients": [{"forward_path": r.forward_path, "last_error": r.last_error} for r in leg.recipients],
+    }
+
+
+def _entry_json(entry: TrailEntry) -> dict[str, Any]:
+    return {
+        "time": utc_time(entry.time),
+        "leg": entry.leg,
+        "attempt": entry.attempt,
+        "next_hop": entry.next_hop,
+        "outcomes": [
+            {
+                "forward_path": o.forward_path,
+                "outcome": o.kind.value,
+                "code": o.code,
+                "status": o.status,
+                "text": o.text,
+                "remote": o.remote,
+                "tls": o.tls,
+            }
+            for o in entry.outcomes
+        ],
+        "next_attempt": utc_time(entry.next_attempt),
+        "reports": [render_id(report) for report in entry.reports],
+    }

@@ -1,0 +1,238 @@
+"""`ekiden queue` and `ekiden trace`: a face of `admin.queue`, with no rules of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from ekiden.cli.options import complaints, config_option, finish, json_option, load_config, operator
+from ekiden.cli.output import count, echo_json, safe, table
+
+if TYPE_CHECKING:
+    from ekiden.admin.queue import QueueDesk, QueueView, Story
+    from ekiden.config.model import Config
+    from ekiden.model.ids import LetterId
+    from ekiden.ports.spool import Content
+
+T = TypeVar("T")
+
+_SHOWN = "ID", "AGE", "SIZE", "NEXT TRY", "FROM", "TO"
+
+
+@click.group()
+def queue() -> None:
+    """The letters that wait to be delivered."""
+
+
+@queue.command("list")
+@click.option("--domain", default="", help="Letters with a recipient at this domain.")
+@click.option("--sender", default="", help='Letters from this reverse-path; "@example.org" or "<>", too.')
+@click.option("--account", default="", help="Letters that this login submitted.")
+@click.option("--state", type=click.Choice(["waiting", "claimed", "held"]), help="Legs in this state.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many letters.")
+@click.option("--after", default="", metavar="ID", help="The next page: letters after this one.")
+@config_option
+@json_option
+def queue_list(
+    domain: str,
+    sender: str,
+    account: str,
+    state: str | None,
+    limit: int,
+    after: str,
+    config_path: str,
+    *,
+    as_json: bool,
+) -> None:
+    """List letters, the oldest first."""
+    from ekiden.app.clock import SystemClock
+    from ekiden.cli.letters import last_error, letter_json, list_row
+    from ekiden.model.ids import render_id
+    from ekiden.ports.spool import Selection
+
+    selection = Selection(
+        domain=domain,
+        sender=sender,
+        account=account,
+        state=state or "",
+        after=_letter(after, "--after") if after else None,
+        limit=limit,
+    )
+    letters, counts = _look(config_path, lambda view: _both(view.letters(selection), view.counts()))
+    if as_json:
+        echo_json([letter_json(letter) for letter in letters])
+        return
+    now = SystemClock().now()
+    if letters:
+        click.echo(_with_errors([list_row(letter, now) for letter in letters], [last_error(x) for x in letters]))
+        click.echo()
+    click.echo(_summary(len(letters), counts))
+    if len(letters) == limit:
+        click.echo(f"more: --after {render_id(letters[-1].letter)}")
+
+
+@queue.command("show")
+@click.argument("letter_id", metavar="ID")
+@click.option("--content", is_flag=True, help="The letter itself, as it is stored, instead of what is known of it.")
+@config_option
+@json_option
+def queue_show(letter_id: str, config_path: str, *, content: bool, as_json: bool) -> None:
+    """Show a letter: envelope, legs, next attempt, trail."""
+    letter = _letter(letter_id, "ID")
+    if content:
+        _look(config_path, lambda view: _print_content(view, letter))
+        return
+    _print_stories([_look(config_path, lambda view: view.story(letter))], as_json=as_json, one=True)
+
+
+@queue.command("retry")
+@click.argument("letter_id", metavar="[ID]", default="")
+@click.option("--all", "everything", is_flag=True, help="All letters that wait.")
+@config_option
+@json_option
+def queue_retry(letter_id: str, config_path: str, *, everything: bool, as_json: bool) -> None:
+    """Try a letter now, or with --all every one that waits."""
+    if bool(letter_id) == everything:
+        raise click.UsageError("name one letter, or say --all")
+    letter = None if everything else _letter(letter_id, "ID")
+    legs = _steer(config_path, lambda desk: desk.retry(letter))
+    if as_json:
+        echo_json({"ok": True, "legs": legs})
+    elif legs:
+        click.echo(f"{count(legs, 'leg')} due now")
+    else:
+        click.echo("nothing was waiting: it is being tried right now, or is held")
+
+
+@queue.command("remove")
+@click.argument("letter_id", metavar="ID")
+@config_option
+@json_option
+def queue_remove(letter_id: str, config_path: str, *, as_json: bool) -> None:
+    """Remove a letter. Nobody gets a report; the trail says who removed it."""
+    letter = _letter(letter_id, "ID")
+    removal = _steer(config_path, lambda desk: desk.remove(letter))
+    if as_json:
+        echo_json({"ok": not removal.busy, "removed": removal.removed, "busy": removal.busy})
+    elif removal.removed:
+        click.echo(f"removed {count(removal.removed, 'leg')} of {letter_id}")
+    if removal.busy:
+        from ekiden.cli.options import Failure
+
+        raise Failure(f"{letter_id}: {count(removal.busy, 'leg')} being tried right now; see how that ends, try again")
+
+
+@click.command()
+@click.argument("text", metavar="ID-OR-MESSAGE-ID")
+@config_option
+@json_option
+def trace(text: str, config_path: str, *, as_json: bool) -> None:
+    """Tell a letter's story: who, when, by which door, each attempt and what the other server said."""
+    _print_stories(_look(config_path, lambda view: view.trace(text)), as_json=as_json)
+
+
+def _print_stories(stories: list[Story], *, as_json: bool, one: bool = False) -> None:
+    from ekiden.app.clock import SystemClock
+    from ekiden.cli.letters import story_json, story_lines
+
+    if as_json:
+        values = [story_json(story) for story in stories]
+        echo_json(values[0] if one else values)
+        return
+    now = SystemClock().now()
+    click.echo("\n\n".join("\n".join(story_lines(story, now)) for story in stories))
+
+
+async def _print_content(view: QueueView, letter: LetterId) -> None:
+    content: Content = await view.content(letter)
+    # A terminal obeys control sequences; a file or a pipe gets every octet as it is.
+    harmless = sys.stdout.isatty()
+    async for chunk in content.chunks():
+        if harmless:
+            lines = chunk.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+            click.echo("\n".join(safe(line) for line in lines), nl=False)
+        else:
+            sys.stdout.buffer.write(chunk)
+    sys.stdout.flush()
+
+
+def _with_errors(rows: list[tuple[str, ...]], errors: list[str]) -> str:
+    """The table; under a letter that was refused before stands by what words."""
+    head, *lines = table(_SHOWN, rows, right=frozenset({1, 2})).splitlines()
+    out = [head]
+    for line, error in zip(lines, errors, strict=True):
+        out.append(line)
+        if error:
+            out.append(f"    {safe(error)}")
+    return "\n".join(out)
+
+
+def _summary(shown: int, counts: dict[str, int]) -> str:
+    letters = counts.get("letters", 0)
+    if not letters:
+        return "the queue is empty"
+    legs = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()) if state != "letters" and number)
+    return f"{shown} of {count(letters, 'letter')}; legs: {legs or 'none'}"
+
+
+def _letter(text: str, argument: str) -> LetterId:
+    from ekiden.model.ids import LetterId, parse_id
+
+    try:
+        return LetterId(parse_id(text))
+    except ValueError as error:
+        raise click.UsageError(f"{argument}: {error}; `ekiden queue list` shows ids") from None
+
+
+async def _both(letters: Awaitable[T], counts: Awaitable[dict[str, int]]) -> tuple[T, dict[str, int]]:
+    return await letters, await counts
+
+
+def _look(config_path: str, question: Callable[[QueueView], Awaitable[T]]) -> T:
+    """Answers a question about the queue; beside a running server it takes no lock."""
+    config = load_config(config_path)
+
+    async def ask() -> T:
+        from ekiden.admin.queue import QueueView
+        from ekiden.app.stores import act_as_user, read_spool
+
+        act_as_user(config, make=False)
+        reader = read_spool(config)
+        try:
+            return await question(QueueView(reader))
+        finally:
+            await reader.close()
+
+    return finish(ask())
+
+
+def _steer(config_path: str, action: Callable[[QueueDesk], Awaitable[T]]) -> T:
+    config = load_config(config_path)
+    by = operator()
+
+    async def act() -> T:
+        async with _desk(config, by) as desk:
+            return await action(desk)
+
+    return finish(act())
+
+
+@asynccontextmanager
+async def _desk(config: Config, by: str) -> AsyncIterator[QueueDesk]:
+    from ekiden.admin.queue import QueueDesk
+    from ekiden.app.clock import SystemClock
+    from ekiden.app.stores import act_as_user, open_event_log, open_spool
+
+    with complaints():
+        act_as_user(config)
+        clock = SystemClock()
+        spool, sink = open_spool(config, clock, move_history=False), open_event_log(config, clock)
+    try:
+        yield QueueDesk(spool, sink, clock, by=by)
+    finally:
+        await spool.close()
+        sink.close()

@@ -1,0 +1,213 @@
+"""`ekiden account`, `alias`, `domain` as a person runs them: real processes, a real directory, a real terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import pty
+import pwd
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from ekiden.accounts.login import Authenticator, LoginReason
+from ekiden.app.clock import SystemClock, SystemRandom
+from ekiden.app.config_file import load
+from ekiden.app.stores import open_directory, open_hasher
+
+PASSWORD = "correct horse battery"
+COMMAND = [sys.executable, "-c", "from ekiden.cli.main import main; main()"]
+CONFIG = """hostname = "mail.example.test"
+data_dir = "data"
+[log]
+file = "log.json"
+[[domain]]
+name = "example.test"
+[[domain]]
+name = "second.test"
+"""
+
+
+class House:
+    """A folder with a configuration; `run` is a command line in it."""
+
+    def __init__(self, folder, config=CONFIG):
+        self.folder = folder
+        (folder / "ekiden.toml").write_text(config)
+
+    def run(self, *arguments, stdin="", status=0):
+        done = subprocess.run([*COMMAND, *arguments], input=stdin.encode(), capture_output=True, cwd=self.folder)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        assert (done.stderr == b"") == (status == 0)
+        self.errors = done.stderr.decode()
+        return done.stdout.decode()
+
+    def add(self, address, password=PASSWORD, status=0):
+        return self.run("account", "add", address, "--password-stdin", stdin=password + "\n", status=status)
+
+    def events(self):
+        lines = (self.folder / "log.json").read_text().splitlines()
+        return [(e["event"], e["action"], e["account"]) for e in map(json.loads, lines)]
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path)
+
+
+def test_the_life_of_an_account(house):
+    assert house.add("You@Example.test") == "added you@example.test\n"
+    assert json.loads(house.run("account", "list", "--json"))[0]["name"] == "you@example.test"
+    assert "disabled" in house.run("account", "disable", "you@example.test")
+    assert "disabled" in house.run("account", "list")
+    assert "already" in house.run("account", "disable", "you@example.test")
+    assert "enabled" in house.run("account", "enable", "you@example.test")
+    assert house.run("account", "passwd", "you@example.test", "--password-stdin", stdin="another horse\n")
+    assert house.run("alias", "add", "info@example.test", "you@example.test", "x@far.test").startswith("info@")
+    assert "1      " not in house.run("domain", "list", "--json")
+    assert "note: 1 alias still leads to it: info@example.test" in house.run("account", "remove", "you@example.test")
+    assert house.run("account", "list") == "no accounts; `ekiden account add` makes the first\n"
+    actions = ["add", "disable", "enable", "passwd", "alias-add", "remove"]
+    assert [action for _, action, _ in house.events()] == actions
+
+
+async def test_a_password_that_was_set_logs_in_and_is_nowhere_in_clear(house):
+    house.add("you@example.test")
+    config = load(str(house.folder / "ekiden.toml"))
+    directory, hasher = open_directory(config), open_hasher()
+    door = Authenticator(directory, hasher, SystemClock(), SystemRandom(), ["example.test"])
+    assert (await door.check("you", PASSWORD)).reason is LoginReason.OK
+    account = await directory.account("you@example.test")
+    house.run("account", "passwd", "you@example.test", "--password-stdin", stdin="another horse\r\n")
+    directory.tick()
+    assert not await door.still_valid(account.name, account.epoch)
+    assert (await door.check("you", PASSWORD)).reason is LoginReason.WRONG_PASSWORD
+    assert (await door.check("you", "another horse")).reason is LoginReason.OK
+    directory.close()
+    hasher.close()
+    octets = b"".join(path.read_bytes() for path in house.folder.rglob("*") if path.is_file())
+    assert b"another horse" not in octets
+    assert PASSWORD.encode() not in octets
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "status", "words"),
+    [
+        (["add", "you@far.test", "--password-stdin"], PASSWORD, 1, "ADDRESS: you@far.test: far.test is no [[domain]]"),
+        (["add", "you", "--password-stdin"], PASSWORD, 2, "ADDRESS: 'you' is no address"),
+        (["add", "you@example.test", "--password-stdin"], "short", 1, "password: has 5 characters and needs 8"),
+        (["add", "you@example.test", "--password-stdin"], "", 1, "password: has 0 characters"),
+        (["add", "you@example.test", "--password-stdin"], "two lines\nof it", 1, "password: has a control character"),
+        (["add", "you@example.test"], PASSWORD, 2, "there is no terminal to ask for the password"),
+        (["passwd", "no@example.test", "--password-stdin"], PASSWORD, 1, "there is no account no@example.test"),
+        (["remove", "no@example.test"], "", 1, "there is no account no@example.test"),
+    ],
+)
+def test_refusals_are_one_line_and_change_nothing(house, arguments, stdin, status, words):
+    house.run("account", *arguments, stdin=stdin, status=status)
+    assert house.errors.startswith(f"ekiden: {words}")
+    assert house.errors.count("\n") == 1
+    assert house.run("account", "list", "--json") == "[]\n"
+    assert house.events() == []
+
+
+def test_an_existing_account_is_not_overwritten(house):
+    house.add("you@example.test")
+    house.add("you@example.test", "another horse", status=1)
+    assert "there is already an account you@example.test; `ekiden account passwd`" in house.errors
+
+
+def test_aliases(house):
+    house.add("you@example.test")
+    house.run("alias", "add", "@second.test", "you@example.test")
+    house.run("alias", "add", "info@second.test", "you@example.test", "駅@far.test")
+    assert json.loads(house.run("alias", "list", "second.test", "--json")) == [
+        {"name": "@second.test", "targets": ["you@example.test"]},
+        {"name": "info@second.test", "targets": ["you@example.test", "駅@far.test"]},
+    ]
+    house.run("alias", "remove", "info@second.test", "you@example.test")
+    house.run("alias", "remove", "@second.test")
+    assert house.run("alias", "list").splitlines() == ["ALIAS             LEADS TO", "info@second.test  駅@far.test"]
+    house.run("alias", "add", "x@example.test", status=2)
+    house.run("alias", "remove", "x@example.test", status=1)
+
+
+def test_looking_makes_no_files(house):
+    for group in ("account", "alias", "domain", "queue"):
+        house.run(group, "list")
+    assert [path.name for path in house.folder.iterdir()] == ["ekiden.toml"]
+
+
+def test_files_are_for_the_service_user_alone(house):
+    house.add("you@example.test")
+    for path in (house.folder / "data", *(house.folder / "data").iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_prompt_asks_twice_and_shows_nothing(house):
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(house.folder)
+        os.execv(sys.executable, [*COMMAND, "account", "add", "you@example.test"])
+    seen = _until(terminal, b"Password for you@example.test: ")
+    os.write(terminal, PASSWORD.encode() + b"\n")
+    seen += _until(terminal, b"Once more: ")
+    os.write(terminal, PASSWORD.encode() + b"\n")
+    seen += _until(terminal, b"added you@example.test")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(terminal)
+    assert PASSWORD.encode() not in seen
+
+
+def _until(terminal: int, words: bytes) -> bytes:
+    seen = b""
+    while words not in seen:
+        seen += os.read(terminal, 1024)
+    return seen
+
+
+@pytest.fixture
+def open_folder():
+    """Where other users may go, too."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_root_leaves_files_that_the_service_user_can_use(open_folder):
+    house = House(open_folder, CONFIG.replace('"data"', '"data"\nuser = "nobody"').replace("log.json", "data/log.json"))
+    house.add("you@example.test")
+    house.add("bob@example.test")
+    assert "bob@example.test" in house.run("account", "list")
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert {path.stat().st_uid for path in (open_folder / "data", *(open_folder / "data").iterdir())} == {nobody}
+    event = json.loads((open_folder / "data" / "log.json").read_text().splitlines()[0])
+    assert event["by"].startswith("root"), "who acts is who started the command"
+
+
+def test_another_user_is_told_whom_to_be(open_folder):
+    house = House(open_folder, CONFIG.replace('"data"', '"data"\nuser = "daemon"').replace("log.json", "data/log.json"))
+    house.add("you@example.test")
+    # the program itself may be where only root can read it, so it is loaded before
+    script = """
+import os, pwd, sys
+from ekiden.cli import accounts, main
+from ekiden.app import clock, stores, config_file
+from ekiden.admin import accounts, queue
+stores._import_engines()
+os.setuid(pwd.getpwnam("nobody").pw_uid)
+main.main()
+"""
+    for arguments in (["remove", "you@example.test"], ["list"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, "account", *arguments], cwd=open_folder, capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert "; run this as daemon, or as root" in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -1,0 +1,122 @@
+"""`ekiden queue` and `ekiden trace` as a person runs them, beside a spool of a real server's making."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ekiden.app.clock import SystemClock
+from ekiden.app.config_file import load
+from ekiden.app.stores import open_spool
+from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
+from ekiden.model.ids import render_id
+from ekiden.model.outcome import Outcome, OutcomeKind
+from ekiden.ports.spool import Record
+
+COMMAND = [sys.executable, "-c", "from ekiden.cli.main import main; main()"]
+CONTENT = b"Subject: \x1b[2J hello\r\n\r\nbody \xe9\r\n"
+
+
+class House:
+    """A configuration with a queue of three letters: one refused for now, one fresh, one being tried."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "ekiden.toml").write_text(
+            'hostname = "mail.example.test"\ndata_dir = "data"\n[log]\nfile = "log.json"\n'
+        )
+        self.config = load(str(folder / "ekiden.toml"))
+
+    async def fill(self):
+        self.clock = SystemClock()
+        self.spool = open_spool(self.config, self.clock)
+        self.delayed = await self.accept("a@example.test", "mx:far.test", "to@far.test", claim=True)
+        error = "450 4.2.0 mailbox busy\x1b[2J"
+        claim = self.claims[0]
+        outcome = Outcome("to@far.test", OutcomeKind.DELAYED, 450, "4.2.0", "mailbox busy", "mx.far.test")
+        remaining = [Recipient("to@far.test", last_error=error)]
+        assert await self.spool.record(Record(claim, [outcome], remaining, self.clock.now() + 3600))
+        self.fresh = await self.accept("b@example.test", "mx:near.test", "to@near.test", claim=False)
+        self.tried = await self.accept("", "local", "c@example.test", claim=True)
+
+    async def accept(self, sender, hop, recipient, *, claim):
+        draft = self.spool.begin()
+        draft.write(CONTENT)
+        envelope = Envelope(sender, self.clock.now(), Origin(door="relay", client="192.0.2.1"), len(CONTENT))
+        envelope.message_id = f"<{sender or 'null'}>"
+        self.claims = await self.spool.accept(draft, envelope, [NewLeg(hop, [Recipient(recipient)])], claim=claim)
+        return render_id(draft.letter)
+
+    def run(self, *arguments, status=0, text=True):
+        done = subprocess.run([*COMMAND, *arguments], capture_output=True, cwd=self.folder)
+        assert done.returncode == status, (done.stdout, done.stderr)
+        self.errors = done.stderr.decode()
+        return done.stdout.decode() if text else done.stdout
+
+    def listed(self, *options):
+        return [letter["letter"] for letter in json.loads(self.run("queue", "list", "--json", *options))]
+
+
+@pytest.fixture
+async def house(tmp_path):
+    house = House(tmp_path)
+    await house.fill()
+    yield house
+    await house.spool.close()
+
+
+async def test_list(house):
+    assert house.listed() == [house.delayed, house.fresh, house.tried]
+    assert house.listed("--domain", "FAR.test") == [house.delayed]
+    assert house.listed("--sender", "<>") == [house.tried]
+    assert house.listed("--state", "claimed") == [house.tried]
+    assert house.listed("--limit", "1", "--after", house.delayed) == [house.fresh]
+    text = house.run("queue", "list", "--limit", "2")
+    assert text.splitlines()[0].split() == ["ID", "AGE", "SIZE", "NEXT", "TRY", "FROM", "TO"]
+    assert r"450 4.2.0 mailbox busy\x1b[2J" in text
+    assert "2 of 3 letters; legs: 1 claimed, 2 waiting" in text
+    assert f"more: --after {house.fresh}" in text
+
+
+async def test_show_and_trace_tell_the_attempt(house):
+    for arguments in (["queue", "show", house.delayed], ["trace", house.delayed.upper()], ["trace", "a@example.test"]):
+        text = house.run(*arguments)
+        assert f"Letter {house.delayed}" in text
+        assert "delayed to@far.test: 450 4.2.0 mailbox busy (said mx.far.test)" in text
+        assert "next in 59m" in text or "next in 60m" in text
+    (story,) = json.loads(house.run("trace", house.delayed, "--json"))
+    assert story["trail"][0]["outcomes"][0]["remote"] == "mx.far.test"
+    assert json.loads(house.run("queue", "show", house.delayed, "--json")) == story
+
+
+async def test_content_comes_out_octet_for_octet(house):
+    assert house.run("queue", "show", house.fresh, "--content", text=False) == CONTENT
+
+
+async def test_retry_makes_it_due_for_the_server(house):
+    assert house.run("queue", "retry", house.delayed) == "1 leg due now\n"
+    due = {render_id(claim.letter) for claim in await house.spool.claim(house.clock.now(), 10)}
+    assert due == {house.delayed, house.fresh}
+
+
+async def test_remove_leaves_who_did_it_in_trail_and_log(house):
+    assert house.run("queue", "remove", house.fresh) == f"removed 1 leg of {house.fresh}\n"
+    assert house.listed() == [house.delayed, house.tried]
+    assert "removed to@near.test: removed by " in house.run("trace", house.fresh)
+    event = json.loads((house.folder / "log.json").read_text())
+    assert (event["event"], event["action"], event["letter"]) == ("queue.changed", "remove", house.fresh)
+
+
+async def test_what_is_being_tried_is_not_removed(house):
+    house.run("queue", "remove", house.tried, status=1)
+    assert "1 leg being tried right now" in house.errors
+    assert house.tried in house.listed()
+
+
+async def test_an_id_nobody_has(house):
+    for arguments in (["queue", "show"], ["queue", "retry"], ["queue", "remove"], ["trace"]):
+        house.run(*arguments, "0000000000009", status=1)
+        assert "no letter 0000000000009" in house.errors

@@ -1,0 +1,106 @@
+"""How letters are told: every fact of the spool has its place, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ekiden.admin.queue import Story
+from ekiden.cli import letters
+from ekiden.model.envelope import Envelope, Leg, LegState, Origin, Recipient
+from ekiden.model.ids import LetterId
+from ekiden.model.outcome import Outcome, OutcomeKind
+from ekiden.ports.spool import QueuedLetter, TrailEntry
+
+NOW = 1_767_225_600.0
+ID = LetterId(1 << 40)
+ORIGIN = Origin(
+    door="submission", session=7, client="192.0.2.1", helo="pc", account="you@example.test", tls="TLSv1.3 X"
+)
+ENVELOPE = Envelope("you@example.test", NOW - 600, ORIGIN, size_octets=4300, message_id="<m@example.test>")
+LEG = Leg(
+    ID, 0, "mx:far.test", [Recipient("a@far.test", last_error="450 4.2.0 busy"), Recipient("b@far.test")],
+    attempts=2, next_attempt=NOW + 720,
+)  # fmt: skip
+TRAIL = TrailEntry(
+    ID, NOW - 300, ENVELOPE, 0, "mx:far.test", 2,
+    [Outcome("a@far.test", OutcomeKind.DELAYED, 450, "4.2.0", "busy", "mx.far.test", "TLSv1.3")],
+    next_attempt=NOW + 720, reports=[9],
+)  # fmt: skip
+
+
+def story(**changes):
+    return Story(ID, QueuedLetter(ID, ENVELOPE, [LEG]), [TRAIL])._replace(**changes)
+
+
+def test_a_queued_letter_for_people():
+    text = "\n".join(letters.story_lines(story(), NOW))
+    for words in (
+        "from        you@example.test",
+        "10m ago, by submission from 192.0.2.1 (pc)",
+        "login       you@example.test",
+        "TLS         TLSv1.3 X",
+        "size        4.2 KiB",
+        "Message-ID  <m@example.test>",
+        "Leg 0 to MX of far.test: next in 12m, 2 attempts so far",
+        "  a@far.test\n    450 4.2.0 busy",
+        "leg 0, attempt 2, MX of far.test",
+        "delayed a@far.test: 450 4.2.0 busy (said mx.far.test, TLSv1.3)",
+        "reported to the sender: 0000000000009",
+    ):
+        assert words in text
+
+
+def test_a_letter_that_has_gone_is_told_from_its_trail():
+    removed = TrailEntry(
+        ID, NOW, ENVELOPE, 0, "local", 0, [Outcome("a@x", OutcomeKind.REMOVED, text="removed by root")]
+    )
+    text = "\n".join(letters.story_lines(story(queued=None, trail=[removed]), NOW))
+    assert "no longer queued" in text
+    assert "removed a@x: removed by root" in text
+
+
+def test_what_strangers_wrote_is_harmless():
+    envelope = Envelope("x\x1b[2J@far.test", NOW, Origin(helo="\x07"))
+    text = "\n".join(letters.story_lines(story(queued=QueuedLetter(ID, envelope, []), trail=[]), NOW))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "text"),
+    [
+        (LegState.WAITING, NOW + 720, "in 12m"),
+        (LegState.WAITING, NOW - 1, "now"),
+        (LegState.CLAIMED, None, "being tried"),
+        (LegState.HELD, None, "held"),
+    ],
+)
+def test_when_a_leg_is_due(state, due, text):
+    assert letters.due_text(Leg(ID, 0, "local", [], state=state, next_attempt=due), NOW) == text
+
+
+def test_a_row_of_the_list():
+    many = [Recipient(f"{n}@far.test") for n in "abcd"]
+    letter = QueuedLetter(ID, Envelope("", NOW - 60, Origin(), size_octets=10), [Leg(ID, 0, "local", many)])
+    row = letters.list_row(letter, NOW)
+    assert row == ("0000100000000", "1m", "10 B", "being tried", "<>", "a@far.test, b@far.test and 2 more")
+    assert letters.last_error(letter) == ""
+    assert letters.last_error(QueuedLetter(ID, ENVELOPE, [LEG])) == "450 4.2.0 busy"
+
+
+def test_next_hops_in_words():
+    assert letters.hop_text("local") == "our own mailboxes"
+    assert letters.hop_text("route:*.partner.test") == 'route "*.partner.test"'
+    assert letters.hop_text("mx:far.test") == "MX of far.test"
+
+
+def test_json_is_complete_and_plain():
+    value = json.loads(json.dumps(letters.story_json(story())))
+    assert (value["letter"], value["queued"], value["door"]) == ("0000100000000", True, "submission")
+    assert value["legs"][0]["next_attempt"] == "2026-01-01T00:12:00Z"
+    assert value["legs"][0]["recipients"][0] == {"forward_path": "a@far.test", "last_error": "450 4.2.0 busy"}
+    assert value["trail"][0]["outcomes"][0]["remote"] == "mx.far.test"
+    assert letters.story_json(story(queued=None))["queued"] is False
+    assert letters.letter_json(QueuedLetter(ID, ENVELOPE, [LEG]))["legs"][0]["state"] == "waiting"
