@@ -84,10 +84,11 @@ class Delivery:
         """Once a second, with `Clock.monotonic()`: the only timer that delivery has."""
         for key, site in list(self._sites.items()):
             site.tick(now)
-            if self._is_clogged_by(site):
-                self._put_off(site, [attempt.claim for attempt in site.shed(self._window.letters // 2)])
-            elif site.is_idle(now):
+            self._unclog(site)
+            if site.is_idle(now):
                 del self._sites[key]
+        self._local.tick()
+        self._unclog(self._local)
         self._settler.tick(now)
         self._scheduler.tick(now)
         if self._loop_task is not None and self._loop_task.done() and not self._draining:
@@ -196,19 +197,25 @@ class Delivery:
         site: Site | LocalSite | None = self._local if key == LOCAL else self._sites.get(key)
         if site is None:
             site = self._sites[key] = Site(key, self._around)
-        if isinstance(site, Site) and self._is_clogged_by(site):
+        if self._is_clogged_by(site):
             self._put_off(site, [claim])
         else:
             site.feed(Attempt(claim))
 
-    def _is_clogged_by(self, site: Site) -> bool:
+    def _is_clogged_by(self, site: Site | LocalSite) -> bool:
         """Cheap for all but the largest sites: called for every letter."""
-        return site.held * 2 >= self._window.letters and site.backlog_seconds > HORIZON
+        held = site.held
+        return held * 2 >= self._window.letters and site.pace.seconds(held, self._clock.monotonic()) > HORIZON
 
-    def _put_off(self, site: Site, claims: list[Claim]) -> None:
+    def _unclog(self, site: Site | LocalSite) -> None:
+        if self._is_clogged_by(site):
+            self._put_off(site, [attempt.claim for attempt in site.shed(self._window.letters // 2)])
+
+    def _put_off(self, site: Site | LocalSite, claims: list[Claim]) -> None:
+        now, monotonic = self._clock.now(), self._clock.monotonic()
         for claim in claims:
-            site.note_put_off()
-            self._settler.give_back([claim], self._clock.now() + min(site.backlog_seconds, LATEST))
+            site.pace.put_off()
+            self._settler.give_back([claim], now + min(site.pace.seconds(site.held, monotonic), LATEST))
 
     def _give_back(self, attempts: list[Attempt]) -> None:
         self._settler.give_back([attempt.claim for attempt in attempts], self._clock.now())

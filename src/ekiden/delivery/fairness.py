@@ -45,6 +45,13 @@ class FlowQueue:
             self._turns.rotate(-1)
         return attempt
 
+    def shed(self, keep: int) -> list[Attempt]:
+        """Takes out all but the `keep` whose turn comes first."""
+        waiting = self.take_all()
+        for attempt in waiting[:keep]:
+            self.put(attempt)
+        return waiting[keep:]
+
     def take_all(self) -> list[Attempt]:
         """Everything, in turn; the queue is empty then."""
         taken = []

@@ -19,6 +19,7 @@ from typing import Any, Final
 from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.faults import Faults
+from ekiden.delivery.pace import Pace
 from ekiden.delivery.report import EXPANDED_TO_SEVERAL, targets_notify
 from ekiden.delivery.tools import Tools
 from ekiden.message.trace import render_delivered_to, render_return_path
@@ -53,6 +54,7 @@ class LocalSite:
         self._finished = finished
         self._queue = FlowQueue()
         self._running = 0
+        self.pace = Pace()
 
     @property
     def held(self) -> int:
@@ -64,6 +66,8 @@ class LocalSite:
         self._home = home
 
     def feed(self, attempt: Attempt) -> None:
+        if not self.held:
+            self.pace.begin(self._clock.monotonic())
         self._queue.put(attempt)
         if self._running < CONCURRENT:
             self._running += 1
@@ -73,11 +77,20 @@ class LocalSite:
         """Those not yet begun; they are no longer this site's."""
         return self._queue.take_all()
 
+    def shed(self, keep: int) -> list[Attempt]:
+        """Those that wait last, so that `keep` remain here; they are no longer this site's."""
+        return self._queue.shed(max(keep - self._running, 0))
+
+    def tick(self) -> None:
+        """Once a second."""
+        self.pace.tick()
+
     async def _work(self) -> None:
         try:
             while (attempt := self._queue.pop()) is not None:
                 attempt.started = self._clock.monotonic()
                 expanded = await self.deliver(attempt)
+                self.pace.finish()
                 self._finished(attempt, expanded)
         finally:
             self._running -= 1

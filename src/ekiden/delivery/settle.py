@@ -276,8 +276,9 @@ class Settler:
 def _expired(outcome: Outcome) -> Outcome:
     if outcome.kind is not OutcomeKind.DELAYED:
         return outcome
-    text = f"not delivered in the time allowed; the last answer was: {outcome.summary}"
-    return msgspec.structs.replace(outcome, kind=OutcomeKind.FAILED, status="4.4.7", text=text)
+    said = f", of {outcome.remote}," if outcome.remote else ""
+    text = f"not delivered in the time allowed; the last answer{said} was: {outcome.summary}"
+    return msgspec.structs.replace(outcome, kind=OutcomeKind.FAILED, status="4.4.7", text=text, remote="")
 
 
 def _remaining(recipients: Sequence[Recipient], outcomes: Sequence[Outcome], told: frozenset[int]) -> list[Recipient]:

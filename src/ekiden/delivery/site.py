@@ -25,6 +25,7 @@ from ekiden.delivery.budget import Budget
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.memory import HostMemory
+from ekiden.delivery.pace import Pace
 from ekiden.delivery.routing import Host, NoRoad, Routing
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.model.outcome import OutcomeKind
@@ -42,12 +43,6 @@ MOST_RECIPIENTS: Final = 1000
 LETTERS: Final = 1000
 #: Seconds until a site is tried again when no connection could be opened.
 PAUSE: Final = 10.0
-
-
-#: What is left after a second of the count of letters put off, so that it is forgotten when nothing comes back.
-OVERFLOW_KEPT: Final = 0.98
-#: Seconds until a busy site's pace is known, and the pace (letters a second) below which it counts as stuck.
-GRACE, SLOWEST = 5.0, 0.1
 
 
 class Surroundings(NamedTuple):
@@ -92,14 +87,12 @@ class Site:
         self._around = surroundings
         self._queue = FlowQueue()
         self._lines: dict[SmtpConnection, Line] = {}
+        self._free: dict[SmtpConnection, None] = {}  # those that took no letter when they were asked last
         self._opening = 0
         self._in_hand = 0
         self._open_after = 0.0
         self._draining = False
-        self._finished = 0
-        self._rate = 0.0
-        self._overflow = 0.0
-        self._busy_since = 0.0
+        self.pace = Pace()
 
     # -- for dispatch ------------------------------------------------------------------------------------------------
 
@@ -110,33 +103,18 @@ class Site:
 
     def is_idle(self, now: float) -> bool:
         """Nothing here that would be missed. `now`: monotonic."""
-        return not (self.held or self._lines or self._opening or self._overflow >= 1) and now >= self._open_after
+        busy = self.held or self._lines or self._opening
+        return not busy and self.pace.is_forgotten and now >= self._open_after
 
     def feed(self, attempt: Attempt) -> None:
         if not self.held:
-            self._busy_since = self._around.clock.monotonic()
+            self.pace.begin(self._around.clock.monotonic())
         self._queue.put(attempt)
         self._pump()
 
-    @property
-    def backlog_seconds(self) -> float:
-        """How long this site needs, at its pace, for what it holds and what was put off for it. 0 while its pace is
-        unknown."""
-        if self._around.clock.monotonic() - self._busy_since < GRACE:
-            return 0.0
-        return (self.held + self._overflow) / max(self._rate, SLOWEST)
-
-    def note_put_off(self) -> None:
-        """A letter for this site went back to the store because it is slow."""
-        self._overflow += 1
-
     def shed(self, keep: int) -> list[Attempt]:
         """Those that wait last, so that `keep` remain here with what is under way; they are no longer this site's."""
-        waiting = self._queue.take_all()
-        staying = max(keep - self._in_hand, 0)
-        for attempt in waiting[:staying]:
-            self._queue.put(attempt)
-        return waiting[staying:]
+        return self._queue.shed(max(keep - self._in_hand, 0))
 
     def configure(self, surroundings: Surroundings) -> None:
         """For connections opened from now on; those that stand are closed when they are free."""
@@ -148,10 +126,8 @@ class Site:
         self._pump()
 
     def tick(self, now: float) -> None:
-        """Once a second: closes what is idle, opens what was put off, and measures how fast this site takes letters."""
-        self._rate = 0.7 * self._rate + 0.3 * self._finished
-        self._overflow = max(0.0, self._overflow * OVERFLOW_KEPT - self._finished)
-        self._finished = 0
+        """Once a second: closes what is idle, opens what had to wait, and measures the pace."""
+        self.pace.tick()
         self._close_free(idle_before=now if self._around.budget.is_contended else now - IDLE)
         self._pump()
 
@@ -175,13 +151,13 @@ class Site:
         """Gives what waits to free connections, the idle ones first; opens more when that is not enough."""
         if not self._queue or self._draining:
             return
-        free = [connection for connection in self._lines if connection.can_send]
-        if len(free) > 1:
+        if self._free:
+            free = [connection for connection in self._free if connection.can_send]
             free.sort(key=lambda connection: connection.in_flight)
-        for connection in free:
-            self._fill(connection)
-            if not self._queue:
-                return
+            for connection in free:
+                self._fill(connection)
+                if not self._queue:
+                    return
         while self._opening < len(self._queue) and self._may_open():
             self._opening += 1
             self._around.tasks.spawn(self._open(), "delivery.open")
@@ -212,6 +188,10 @@ class Site:
                 self._send(connection, line, attempt)
         finally:
             line.feeding = False
+        if connection.can_send:
+            self._free[connection] = None
+        else:
+            self._free.pop(connection, None)
         if not connection.in_flight:
             line.idle_since = self._around.clock.monotonic()
 
@@ -239,7 +219,7 @@ class Site:
         """An attempt came back from a connection: decided, or not yet."""
         self._in_hand -= 1
         if attempt.is_decided:
-            self._finished += 1
+            self.pace.finish()
             self._around.finished(attempt)
         elif not self._draining:
             self._queue.put_back(attempt)
@@ -375,6 +355,7 @@ class Site:
             line.opened.set_result(reason)
         for transaction in unknown:
             self._take_unknown(transaction, reason)
+        self._free.pop(connection, None)
         if self._lines.pop(connection, None) is not None:
             if unknown and not connection.letters and not self._lines:
                 # it greets us and hangs up on every letter: as good as down

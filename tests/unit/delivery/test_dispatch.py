@@ -120,6 +120,18 @@ async def test_one_slow_site_does_not_fill_the_window() -> None:
         assert office.window.used_legs <= 10
 
 
+async def test_fresh_letters_for_a_clogged_site_go_back_at_once() -> None:
+    async with PostOffice(config(window_letters=20, connections_per_site=1)) as office:
+        office.server("slow.test", FakeSmtpServer({"CONNECT": STALL}))
+        for number in range(20):
+            await office.send(f"{number}@slow.test")
+        await office.pass_time(6)
+        assert office.window.used_legs == 10
+        await office.send("fresh@slow.test")
+        await office.settle()
+        assert office.window.used_legs == 10
+
+
 async def test_letters_put_off_come_back_when_the_site_is_quick_again() -> None:
     async with PostOffice(config(window_letters=20, connections_per_site=1)) as office:
         slow = FakeSmtpServer({"CONNECT": [STALL]})
@@ -174,6 +186,31 @@ async def test_a_new_configuration_closes_connections_when_they_are_free() -> No
         await office.send("b@far.test")
         await office.settle()
         assert [letter.session for letter in far.letters] == [0, 1]
+
+
+async def test_a_busy_connection_is_not_used_again_under_a_new_configuration() -> None:
+    async with PostOffice() as office:
+        far = FakeSmtpServer({".": [STALL]}, extensions=())
+        office.server("far.test", far)
+        await office.send("a@far.test")
+        await office.settle()
+        office.delivery.reconfigure(config(), {})
+        await office.settle()
+        assert not far.sessions[0].quit
+        far.sessions[0].wire.feed(b"250 2.0.0 taken\r\n")
+        await office.settle()
+        assert far.sessions[0].quit
+
+
+async def test_a_new_configuration_forgets_which_hosts_failed() -> None:
+    async with PostOffice() as office:
+        office.server("far.test", REFUSED, FakeSmtpServer())
+        for _ in range(2):
+            await office.send("a@far.test")
+            await office.settle()
+            office.delivery.reconfigure(config(), {})
+            await office.settle()
+        assert [str(where) for where, _ in office.connector.calls] == ["20.0.0.1:25", "20.0.0.2:25"] * 2
 
 
 async def test_connections_over_all_sites_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,3 +35,12 @@ def test_put_back_goes_first_in_its_flow() -> None:
     queue.put_back(first)
     assert queue.pop() is first
     assert len(queue) == 0
+
+
+def test_shed_keeps_those_whose_turn_comes_first() -> None:
+    queue = FlowQueue()
+    put(queue, "a", 1, 2, 3)
+    put(queue, "b", 10)
+    assert [attempt.claim.letter for attempt in queue.shed(2)] == [2, 3]
+    assert [attempt.claim.letter for attempt in queue.take_all()] == [1, 10]
+    assert queue.shed(0) == []

@@ -87,6 +87,21 @@ async def test_a_report_goes_home_as_a_letter_from_nobody() -> None:
         assert any(attempt.letter == made.report for attempt in office.attempts)
 
 
+async def test_a_report_that_fails_is_reported_to_nobody() -> None:
+    async with PostOffice() as office:
+        office.server("far.test", FakeSmtpServer(dict(NEVER)))
+        office.server("sender.test", FakeSmtpServer({"RCPT": ["450 4.2.1 later", "550 5.1.1 nobody"]}))
+        await office.send("b@far.test", reverse_path="carol@sender.test")
+        await office.settle()
+        (queued,) = await office.queued()
+        assert queued.envelope.is_report
+        assert queued.envelope.reverse_path == ""
+        await office.pass_time(310, step=10)
+        assert len(office.reports) == 1
+        assert office.withheld == ["carol@sender.test"]
+        assert await office.queued() == []
+
+
 @pytest.mark.parametrize(("reverse_path", "is_report"), [("", False), ("a@x.test", True), ("", True)])
 async def test_no_report_about_a_report_but_an_event(reverse_path: str, is_report: bool) -> None:
     async with PostOffice() as office:

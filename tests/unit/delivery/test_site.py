@@ -63,6 +63,21 @@ async def test_connections_are_bounded_and_shared_by_what_waits() -> None:
         assert {letter.session for letter in far.letters} == {0, 1, 2}
 
 
+async def test_an_idle_connection_comes_before_the_place_behind_another_letter() -> None:
+    async with PostOffice(config(connections_per_site=2)) as office:
+        far = FakeSmtpServer({".": [STALL]})
+        office.server("far.test", far)
+        for name in "ab":
+            await office.send(f"{name}@far.test")
+        await office.settle()
+        await office.send("c@far.test")
+        await office.settle()
+        assert [(taken.forward_paths, taken.session) for taken in far.letters] == [
+            (["b@far.test"], 1),
+            (["c@far.test"], 1),
+        ]
+
+
 async def test_letters_without_pipelining() -> None:
     async with PostOffice(config(connections_per_site=1)) as office:
         far = FakeSmtpServer(extensions=())
@@ -281,6 +296,8 @@ async def test_lost_before_the_content_goes_again_at_once_but_not_for_ever() -> 
         assert await office.kinds(letter) == ["relayed"]
         office.server("never.test", never := FakeSmtpServer({"MAIL": CUT}, extensions=()))
         letter = await office.send("a@never.test")
+        await office.settle()
+        assert len(never.sessions) == 1  # as good as down: not hammered
         await office.pass_time(60)
         assert await office.kinds(letter) == ["delayed"]
         assert len(never.sessions) == 3
