@@ -76,6 +76,7 @@ async def test_an_idle_connection_comes_before_the_place_behind_another_letter()
             (["b@far.test"], 1),
             (["c@far.test"], 1),
         ]
+        assert sum(line.startswith("MAIL") for line in far.lines) == 3  # c was never behind a
 
 
 async def test_letters_without_pipelining() -> None:
