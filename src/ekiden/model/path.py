@@ -32,13 +32,11 @@ REMEMBERED: Final = 4096
 _LET_DIG: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _LDH: Final = _LET_DIG + b"-"
 _HIGH: Final = bytes(range(128, 256))
-#: atext of RFC 5322 §3.2.3, and the dot between atoms.
-_DOT_STRING: Final = _LET_DIG + b"!#$%&'*+-/=?^_`{|}~."
-_DOT_STRING_UTF8: Final = _DOT_STRING + _HIGH
+#: atext of RFC 5322 §3.2.3, the dot between atoms, and UTF-8 (which `_check_utf8` has let pass).
+_DOT_STRING: Final = _LET_DIG + b"!#$%&'*+-/=?^_`{|}~." + _HIGH
 #: dcontent: printable, but no brackets and no backslash.
 _DCONTENT: Final = bytes(octet for octet in range(33, 127) if octet not in b"[\\]")
-_QUOTED: Final = re.compile(rb'"(?:[ -!#-\[\]-~]|\\[ -~])*"')
-_QUOTED_UTF8: Final = re.compile(rb'"(?:[ -!#-\[\]-~\x80-\xff]|\\[ -~])*"')
+_QUOTED: Final = re.compile(rb'"(?:[ -!#-\[\]-~\x80-\xff]|\\[ -~])*"')
 
 _QUOTE, _BACKSLASH, _OPEN, _CLOSE = b'"\\[]'
 
@@ -103,14 +101,14 @@ def _parse_mailbox(octets: bytes, utf8: bool) -> Mailbox:  # noqa: FBT001 - a ca
     if not octets.isascii():
         _check_utf8(octets, allowed=utf8)
     if octets.startswith(b"@"):
-        octets = _without_source_route(octets, utf8=utf8)
+        octets = _without_source_route(octets)
     at = _find_unquoted(octets, b"@", b"@") if octets.startswith(b'"') else octets.find(b"@")
     if at < 0:
         if octets.lower() == b"postmaster":
             return Mailbox(octets.decode(), "")
         raise PathError("expected local-part@domain")
     local_part, domain = octets[:at], octets[at + 1 :]
-    _check_local_part(local_part, utf8=utf8)
+    _check_local_part(local_part)
     if domain.startswith(b"["):
         _check_literal(domain)
     else:
@@ -130,7 +128,7 @@ def _check_utf8(octets: bytes, *, allowed: bool) -> None:
         raise PathError("expected no control characters in the address")
 
 
-def _without_source_route(octets: bytes, *, utf8: bool) -> bytes:
+def _without_source_route(octets: bytes) -> bytes:
     """RFC 5321 §4.1.1.3, appendix C: `@a,@b:user@c` is recognised, and taken as `user@c`."""
     colon = octets.find(b":")
     if colon < 0:
@@ -142,12 +140,12 @@ def _without_source_route(octets: bytes, *, utf8: bool) -> bytes:
     return octets[colon + 1 :]
 
 
-def _check_local_part(octets: bytes, *, utf8: bool) -> None:
+def _check_local_part(octets: bytes) -> None:
     if octets.startswith(b'"'):
-        if not (_QUOTED_UTF8 if utf8 else _QUOTED).fullmatch(octets):
+        if not _QUOTED.fullmatch(octets):
             raise PathError("expected a closed quoted string of printable characters before '@'")
         return
-    if octets.translate(None, _DOT_STRING_UTF8 if utf8 else _DOT_STRING):
+    if octets.translate(None, _DOT_STRING):
         raise PathError("expected a local part of letters, digits, dots and !#$%&'*+-/=?^_`{|}~, or in quotes")
     # deviates RFC 5321 §4.1.2: leading, trailing and doubled dots are taken (addresses that Japanese mobile carriers
     # gave out for years): test_dots_anywhere. Dots alone name nobody.

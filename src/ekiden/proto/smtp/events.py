@@ -84,8 +84,8 @@ class StartTls(NamedTuple):
 
 
 class Auth(NamedTuple):
-    """*Owed.* AUTH begins. `mechanism` in upper case, one of those announced. `initial`: decoded initial response; None: none was
-    sent (`=` is b''). Answer with `challenge(octets)`, or `answer(reply)` (235 or a refusal)."""
+    """*Owed.* AUTH begins. `mechanism` in upper case, one of those announced. `initial`: decoded initial response;
+    None: none was sent (`=` is b''). Answer with `challenge(octets)`, or `answer(reply)` (235 or a refusal)."""
 
     mechanism: str
     initial: bytes | None
