@@ -1,0 +1,1 @@
+"""How letters leave: schedule, routing, sites, attempts, local mailboxes, reports. Grade B: awaits ports only."""
