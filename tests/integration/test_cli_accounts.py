@@ -141,6 +141,15 @@ def test_looking_makes_no_files(house):
     assert [path.name for path in house.folder.iterdir()] == ["ekiden.toml"]
 
 
+def test_a_folder_of_somebody_else_is_refused_and_left_alone(house):
+    (house.folder / "data").mkdir()
+    (house.folder / "data" / "thesis.tex").write_text("theirs")
+    house.add("you@example.test", status=1)
+    assert "data_dir: " in house.errors
+    assert "not ours" in house.errors
+    assert [path.name for path in (house.folder / "data").iterdir()] == ["thesis.tex"]
+
+
 def test_files_are_for_the_service_user_alone(house):
     house.add("you@example.test")
     for path in (house.folder / "data", *(house.folder / "data").iterdir()):

@@ -9,38 +9,28 @@ from __future__ import annotations
 
 import os
 import syslog
-import time
-
-import msgspec
 
 from ekiden.model.events import Event
 from ekiden.ports.clock import Clock
+from ekiden.telemetry.lines import LineEncoder
+from ekiden.telemetry.output import STANDARD_OUTPUT, Output
 
 
 class OperatorLog:
-    """`ports.events.EventSink`. `file`: `Config.log.file`. The constructor raises OSError if it can not be opened: what
-    can not be told is not done."""
+    """`ports.events.EventSink`. `file`: `Config.log.file`; '' is the system's log, too. The constructor raises OSError
+    if the file can not be opened: what can not be told is not done."""
 
     def __init__(self, file: str, clock: Clock) -> None:
-        self._clock = clock
-        self._descriptor = -1
-        if file and file != "-":
-            self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._encoder = LineEncoder(clock.now, os.getpid())
+        self._output = Output(file) if file and file != STANDARD_OUTPUT else None
 
     def emit(self, event: Event) -> None:
-        now = self._clock.now()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-        line = msgspec.json.encode({"time": f"{stamp}.{int(now % 1 * 1000):03d}Z", **msgspec.to_builtins(event)})
-        if self._descriptor < 0:
+        line = self._encoder.encode(event)
+        lost = self._output.write([line])[0] if self._output else 1
+        if lost:  # a full disk, say: the change is made, so somebody must hear of it
             syslog.openlog("ekiden", 0, syslog.LOG_MAIL)
-            syslog.syslog(line.decode())
-            return
-        try:
-            os.write(self._descriptor, line + b"\n")  # one write: lines of several processes never mix
-        except OSError:
-            syslog.syslog(line.decode())  # the disk is full, say; the change is made, so somebody must hear of it
+            syslog.syslog(line.decode().rstrip())
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._output:
+            self._output.close()

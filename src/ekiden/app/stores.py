@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from ekiden.app import data_folder, privileges
+from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config
 from ekiden.ports.clock import Clock
 from ekiden.ports.directory import Directory
@@ -123,35 +125,33 @@ def open_event_log(config: Config, clock: Clock, *, make: bool = True) -> OpenSi
 
 
 def prepare_data_dir(config: Config) -> None:
-    """Makes `data_dir`, for the service user alone, if it is missing. Raises OSError, StoreRefused."""
+    """Makes `data_dir`, for the service user alone, if it is missing; refuses somebody else's (`app.data_folder`).
+    Raises OSError, StoreRefused."""
     folder = Path(config.data_dir)
-    if not folder.is_dir():
+    if _exists(folder) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise StoreRefused(f"data_dir {folder} belongs to {_owner(folder)}{_hint(config)}")
+    if why := data_folder.problem(config.data_dir, privileges.resolve(config.user)):
+        raise StoreRefused(f"data_dir: {why}")
+    if not _exists(folder):
         from ekiden.storage.sqlite.connection import sync_directory
 
         folder.mkdir(mode=0o700, parents=True)
         sync_directory(folder.parent)
-    elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise StoreRefused(f"data_dir {folder} belongs to {_owner(folder)}{_hint(config)}")
 
 
 def act_as_user(config: Config, *, make: bool = True) -> None:
     """Rule 2: gives up root for good, if there is a `user`; before that, `make`s `data_dir` and gives it to them.
     Raises StoreRefused."""
-    if os.geteuid() != 0 or not config.user:
-        return
-    try:
-        user = pwd.getpwnam(config.user)
-    except KeyError:
-        raise StoreRefused(f'user = "{config.user}": there is no such user; make it, or name another one') from None
-    _import_engines()
     folder = Path(config.data_dir)
     with _refusals(config, folder):
+        identity = privileges.resolve(config.user)
+        if not identity.changes:
+            return
+        _import_engines()
         if make and not _exists(folder):
             prepare_data_dir(config)
-            os.chown(folder, user.pw_uid, user.pw_gid)
-        os.initgroups(user.pw_name, user.pw_gid)
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
+            os.chown(folder, identity.uid, identity.gid)
+        privileges.become(identity)
 
 
 def _import_engines() -> None:
@@ -169,6 +169,8 @@ def _refusals(config: Config, path: Path) -> Iterator[None]:
 
     try:
         yield
+    except StartRefused as error:
+        raise StoreRefused(str(error)) from error
     except DatabaseRefused as error:
         raise StoreRefused(f"{error}{_hint(config)}") from error
     except OSError as error:

@@ -194,8 +194,8 @@ def _desk(config_path: str, *, look: bool = False) -> Iterator[AccountDesk]:
     domains = [(domain.name, domain.recipients) for domain in config.domain]
     with ExitStack() as opened, complaints():
         act_as_user(config, make=not look)
-        sink = opened.enter_context(closing(open_event_log(config, clock, make=not look)))
         directory = opened.enter_context(closing(open_directory(config, make=not look)))
+        sink = opened.enter_context(closing(open_event_log(config, clock, make=not look)))
         hasher = opened.enter_context(closing(open_hasher()))
         yield AccountDesk(directory, hasher, clock, SystemRandom(), sink, domains=domains, by=by)
 

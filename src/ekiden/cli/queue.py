@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ekiden.cli.options import complaints, config_option, finish, json_option, load_config, operator
+from ekiden.cli.options import config_option, finish, json_option, load_config, operator
 from ekiden.cli.output import count, echo_json, safe, table
 
 if TYPE_CHECKING:
@@ -227,12 +227,11 @@ async def _desk(config: Config, by: str) -> AsyncIterator[QueueDesk]:
     from ekiden.app.clock import SystemClock
     from ekiden.app.stores import act_as_user, open_event_log, open_spool
 
-    with complaints():
-        act_as_user(config)
-        clock = SystemClock()
-        spool, sink = open_spool(config, clock, move_history=False), open_event_log(config, clock)
+    act_as_user(config)
+    clock = SystemClock()
+    spool = open_spool(config, clock, move_history=False)
     try:
-        yield QueueDesk(spool, sink, clock, by=by)
+        with closing(open_event_log(config, clock)) as sink:
+            yield QueueDesk(spool, sink, clock, by=by)
     finally:
         await spool.close()
-        sink.close()

@@ -7,9 +7,10 @@ Contract
 2. Lookup order of `find`: exact alias, exact account, account without `+tag`, alias without tag, then the catch-all
    alias `@domain`.
    `postmaster@` any of our domains falls back to the configured postmaster account if neither account nor alias
-   exists.
+   exists; if none is configured, after the catch-all to the oldest account (of that domain, else of all).
 3. Which domains are ours is configuration, not directory: the caller has checked it.
 4. Changes are durable when the call returns. Raise `DirectoryConflict` with a sentence for people.
+5. No name is both account and alias. The epoch of a name only grows, also when an account is removed and made anew.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Directory(Protocol):
     async def add_account(self, account: Account) -> None: ...
 
     async def change_account(self, account: Account) -> None:
-        """Replaces the account of that name and makes its epoch one more than the stored one."""
+        """Replaces the account of that name and makes its epoch one more than the stored one. `account.epoch` must
+        be the stored one: a change that did not know of another is a DirectoryConflict."""
 
     async def remove_account(self, name: str) -> None:
         """Its mailbox content stays on disk; new letters to it are refused, queued ones reported."""
@@ -58,4 +60,6 @@ class Directory(Protocol):
         """The whole alias, or one target of it."""
 
     def on_change(self, callback: Callable[[], None]) -> None:
-        """`callback` runs on the loop within a second of any change to accounts, made by whichever process."""
+        """`callback` runs on the loop within a second of any change to accounts, made by whichever process.
+
+        It may run once more soon after, for who was logging in while the change came."""
