@@ -1,0 +1,97 @@
+"""A real Postfix on both sides: it sends to us on 25, and receives from us."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.conftest import Town, eventually
+
+from ekiden.lab.certificate import write_certificate
+from ekiden.lab.postfix import LabPostfix
+from ekiden.lab.server import LabServer
+
+pytestmark = pytest.mark.peer("postfix")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("postfix")
+    for part in (folder, *folder.parents[:2]):
+        part.chmod(0o755)  # Postfix's own user must reach its folder inside
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pair(folder: Path) -> Iterator[tuple[Town, LabPostfix]]:
+    why_not = LabPostfix.is_possible()
+    if why_not:
+        pytest.skip(why_not)
+    home = LabServer(folder / "home", "example.test")
+    (folder / "cert").mkdir()
+    certificate, key = write_certificate(folder / "cert", "mail.postfix.test")
+    box = folder / "boxes"
+    box.mkdir()
+    box.chmod(0o777)
+    postfix = LabPostfix(
+        folder / "postfix",
+        {"example.test": home.ports["relay"]},
+        extra=(
+            f"virtual_mailbox_domains = postfix.test\nvirtual_mailbox_base = {box}\n"
+            "virtual_mailbox_maps = inline:{ carol@postfix.test=carol/ }\n"
+            "virtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\nvirtual_minimum_uid = 100\n"
+            f"smtpd_tls_cert_file = {certificate}\nsmtpd_tls_key_file = {key}\nsmtpd_tls_security_level = may\n"
+            "smtp_tls_security_level = may\nsmtputf8_enable = yes\n"
+        ),
+    )
+    home.tables = f'[[route]]\nmatch = "postfix.test"\nto = "smtp://127.0.0.1:{postfix.port}"\n'
+    home.prepare()
+    passwords = {f"{name}@example.test": home.add_account(name) for name in ("alice", "bob")}
+    home.start()
+    postfix.start()
+    try:
+        yield Town(home, home, passwords), postfix
+    finally:
+        postfix.stop()
+        home.stop()
+
+
+def test_postfix_sends_to_us_with_starttls(pair: tuple[Town, LabPostfix]) -> None:
+    town, postfix = pair
+    with smtplib.SMTP("127.0.0.1", postfix.port, timeout=30) as client:
+        client.sendmail("dan@postfix.test", ["bob@example.test"], "Subject: from-postfix\r\n\r\nhello\r\n.dot\r\n")
+    letter = town.wait_for("bob@example.test", "from-postfix")
+    assert b"from mail.postfix.test ([127.0.0.1])" in letter.replace(b"\r\n\t", b" ")
+    assert b"with ESMTPS" in letter.replace(b"\r\n\t", b" ")
+    assert letter.endswith(b"hello\r\n.dot\r\n")
+
+
+def test_postfix_receives_from_us_with_starttls(pair: tuple[Town, LabPostfix], folder: Path) -> None:
+    town, _ = pair
+    with smtplib.SMTP_SSL(
+        "localhost", town.home.ports["submissions"], context=town.context(town.home), timeout=30
+    ) as client:
+        client.login("alice@example.test", town.passwords["alice@example.test"])
+        client.sendmail("alice@example.test", ["carol@postfix.test"], "Subject: to-postfix\r\n\r\nhello\r\n..dot\r\n")
+        reply = client.docmd("NOOP")
+    assert reply[0] == 250
+    new = folder / "boxes" / "carol" / "new"
+    eventually(lambda: new.exists() and any(new.iterdir()), "the letter in Postfix's mailbox")
+    octets = next(new.iterdir()).read_bytes()
+    assert b"Subject: to-postfix" in octets
+    assert b"with ESMTPS" in octets.replace(b"\n\t", b" ")
+
+
+def test_a_refusal_by_postfix_comes_back_as_a_report(pair: tuple[Town, LabPostfix]) -> None:
+    town, _ = pair
+    with smtplib.SMTP_SSL(
+        "localhost", town.home.ports["submissions"], context=town.context(town.home), timeout=30
+    ) as client:
+        client.login("alice@example.test", town.passwords["alice@example.test"])
+        client.sendmail("alice@example.test", ["nobody@postfix.test"], "Subject: refused-by-postfix\r\n\r\nx\r\n")
+    report = town.wait_for("alice@example.test", "refused-by-postfix")
+    assert b"Action: failed" in report
+    assert b"Remote-MTA: dns; " in report or b"Remote-MTA: dns;" in report
+    assert b"Diagnostic-Code: smtp; 550" in report or b"Diagnostic-Code: smtp;550" in report
