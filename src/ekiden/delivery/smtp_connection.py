@@ -36,7 +36,7 @@ from ekiden.proto.smtp.client_events import (
     Transaction,
     TransactionEnded,
 )
-from ekiden.proto.smtp.client_transfers import LocalProtocolError
+from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.timeouts import SECONDS, Wait
 
 #: How a task for a large letter is started: `TaskGroup.create_task` or the like, by who will await it.

@@ -13,7 +13,7 @@ from ekiden.model.reply import Reply
 from ekiden.ports.spool import SpoolFailed
 from ekiden.ports.wire import TlsMode
 from ekiden.proto.smtp.client_events import ClientSettings, Phase, Transaction
-from ekiden.proto.smtp.client_transfers import LocalProtocolError
+from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.timeouts import SECONDS, Wait
 
 ENVELOPE = b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n"

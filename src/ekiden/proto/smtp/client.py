@@ -6,8 +6,12 @@ Rules
 1. With PIPELINING (RFC 2920): MAIL, RCPT ... and DATA go out in one piece, and the next letter's envelope rides behind
    the final dot, so that `can_send` is True again once the content is out. At most MAX_IN_FLIGHT letters are open at
    once: what is open when a connection dies may arrive twice. Without PIPELINING: one command, one answer.
-2. With CHUNKING (RFC 3030) and the content in memory: BDAT LAST with the envelope, one piece, one answer. A BDAT that
-   fails leaves the server in an unknown state (§2), so RSET goes before a letter behind one that is not answered yet.
+2. With CHUNKING (RFC 3030): BDAT LAST, once the recipients are known, for content that is fed piece by piece (nothing
+   to stuff), and without PIPELINING for any (one answer less to wait for). Else DATA, even where BDAT could go out with
+   the envelope: nothing is sent for recipients that are refused; a kept connection that was closed meanwhile has taken
+   nothing yet; and Postfix answers the envelope and the BDAT in two small writes, which TCP delays by 40 ms: 22 ms
+   a letter against 1.6 on one connection. A BDAT that fails leaves the server in an unknown state (§2), so RSET goes
+   before a letter behind one.
 3. A reply that is none, or that nobody asked for, ends the session (Phase.GARBAGE); 421 does so at any time. What was
    open is in `lost`: unknown, never failed.
 4. If no recipient was accepted but DATA gets 354, only the final dot is sent (RFC 2920 §3.1).
@@ -37,8 +41,9 @@ from ekiden.proto.smtp.client_events import (
     Transaction,
 )
 from ekiden.proto.smtp.client_handshake import INJECTION, ClientHandshake, HandshakeEvent
-from ekiden.proto.smtp.client_transfers import Cut, LocalProtocolError, Transfers
+from ekiden.proto.smtp.client_transfers import Cut, Transfers
 from ekiden.proto.smtp.extensions import Capabilities
+from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.reply_reader import PeerProtocolError, ReplyReader
 from ekiden.proto.smtp.timeouts import Wait
 

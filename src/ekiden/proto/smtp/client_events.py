@@ -53,8 +53,9 @@ class Transaction:
     it is in memory; None: the machine asks for it (`ContentWanted`). `probe`: ask for the recipients only and send no
     content (call-ahead). `tag`: the caller's own.
 
-    The machine fills in `replies` (rule 2) and `content_complete`: all octets and the end were put into the output.
-    While that is False, the peer cannot have taken the letter, so it may be sent again elsewhere at once.
+    The machine fills in `replies` (rule 2), `mail_reply` if MAIL was refused (the same stands in `replies`), and
+    `content_complete`: the content was put into the output with its end. While that is False the peer cannot have
+    taken the letter, so it may be sent again at once.
     """
 
     __slots__ = (

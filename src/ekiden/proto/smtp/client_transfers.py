@@ -1,7 +1,7 @@
 """Transfers: the letters in flight on one session that is ready; from MAIL to the last reply.
 
     [RSET] MAIL RCPT... DATA -> 354 -> content, dot -> reply          each letter takes these steps, `Transaction.step`
-    [RSET] MAIL RCPT... BDAT n LAST content        -> reply           counts the replies that have come
+    [RSET] MAIL RCPT... -> BDAT n LAST, content      -> reply         counts the replies that have come
 
 The rules are those of `proto.smtp.client`, which alone calls this: it hands over each reply, and ends the session when
 PeerProtocolError is raised (a reply that makes no sense where it came) or `Cut` (the wire must be aborted).
@@ -25,6 +25,7 @@ from ekiden.proto.smtp.client_letter import (
     weigh,
 )
 from ekiden.proto.smtp.extensions import Capabilities
+from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.reply_reader import PeerProtocolError, ReplyReader
 from ekiden.proto.smtp.timeouts import Wait
 
@@ -37,10 +38,6 @@ _MAIL: Final = -1
 
 _EARLY: Final = Reply(451, "4.5.0", "the server answered before it had the whole content")
 _NOBODY: Final = Reply(451, "4.5.0", "the server wants content for no recipient")
-
-
-class LocalProtocolError(Exception):
-    """The caller did what the machine's state does not allow: our bug."""
 
 
 class Cut(Exception):
@@ -97,8 +94,13 @@ class Transfers:
         if not transaction.asked:
             self._tell_ended(transaction)
             return
-        transaction.chunking = peer.chunking and transaction.size > 0 and not transaction.probe
         transaction.pipelined = peer.pipelining
+        transaction.chunking = (
+            peer.chunking
+            and transaction.size > 0
+            and not transaction.probe
+            and (transaction.octets is None or not peer.pipelining)
+        )
         if self.flights:
             reset = self.flights[-1].chunking
         else:
@@ -189,7 +191,7 @@ class Transfers:
         if step + 1 < len(transaction.asked):
             if not transaction.pipelined:
                 self._write_rcpt(transaction, step + 1)
-        elif transaction.probe or not transaction.pipelined or self._waits_with_bdat(transaction):
+        elif transaction.probe or transaction.chunking or not transaction.pipelined:
             self._envelope_answered(transaction)
 
     def _envelope_answered(self, transaction: Transaction) -> None:
@@ -244,21 +246,13 @@ class Transfers:
 
     # -- what we say -------------------------------------------------------------------------------------------------
 
-    def _waits_with_bdat(self, transaction: Transaction) -> bool:
-        """A large content is not sent after an envelope that may be refused."""
-        return transaction.chunking and transaction.octets is None
-
     def _write_envelope(self, transaction: Transaction) -> None:
         peer, out = self._peer, self._out
         out.append(render_mail(transaction, peer))
         recipients = transaction.recipients
         for index in transaction.asked:
             out.append(render_rcpt(recipients[index], peer))
-        if transaction.probe or self._waits_with_bdat(transaction):
-            return
-        if transaction.chunking:
-            self._write_bdat(transaction)
-        else:
+        if not (transaction.probe or transaction.chunking):
             out.append(b"DATA\r\n")
 
     def _write_rcpt(self, transaction: Transaction, step: int) -> None:

@@ -16,7 +16,7 @@ from ekiden.proto.smtp.client_events import (
     SessionRefused,
     StartTlsWanted,
 )
-from ekiden.proto.smtp.client_transfers import LocalProtocolError
+from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.timeouts import Wait
 
 PLAIN = b64encode(b"\0u\0secret")
