@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -50,6 +50,9 @@ class OpenDirectory(Directory, Protocol):
 
     def tick(self) -> None:
         """At least four times a second, on the loop's thread. Raises what `on_change` callbacks raise."""
+
+    def configure(self, *, postmaster: str, domains: Sequence[str]) -> None:
+        """A new configuration: as the keys of the constructor."""
 
     def close(self) -> None: ...
 

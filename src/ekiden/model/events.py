@@ -151,7 +151,7 @@ class AccountChanged(Event, tag="account.changed", kw_only=True):
 
 class ServerChanged(Event, tag="server.changed", kw_only=True):
     """Life of the processes. `what`: started, draining, stopped, reloaded, reload-refused, worker-started,
-    worker-died."""
+    worker-silent, worker-died."""
 
     what: str
     detail: str = ""

@@ -43,6 +43,7 @@ class JsonLog:
         self._reason = ""
         self._closing = threading.Event()
         self._reopening = False
+        self._path = ""
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -68,8 +69,9 @@ class JsonLog:
         if first:
             self._wake.set()
 
-    def reopen(self) -> None:
-        """After a rotation (SIGHUP). The thread does it, before the next line."""
+    def reopen(self, path: str = "") -> None:
+        """After a rotation (SIGHUP), or under a new name. The thread does it, before the next line."""
+        self._path = path
         self._reopening = True
         self._wake.set()
 
@@ -88,7 +90,7 @@ class JsonLog:
             closing = self._closing.is_set()
             if self._reopening:
                 self._reopening = False
-                self._lose(0, self._output.reopen())
+                self._lose(0, self._output.reopen(self._path))
             failed = self._write_all()
             if closing:
                 return
@@ -130,8 +132,8 @@ class DirectLog:
     def emit(self, event: Event) -> None:
         self._output.write([LineEncoder(self._now, os.getpid()).encode(event)])
 
-    def reopen(self) -> None:
-        self._output.reopen()
+    def reopen(self, path: str = "") -> None:
+        self._output.reopen(path)
 
     def close(self) -> None:
         self._output.close()

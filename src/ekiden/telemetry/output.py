@@ -40,16 +40,16 @@ class Output:
             reason = why or reason
         return lost, reason
 
-    def reopen(self) -> str:
-        """What went wrong, or ''."""
-        if self._path == STANDARD_OUTPUT:
-            return ""
+    def reopen(self, path: str = "") -> str:
+        """`path`: a new one, if it has changed. What went wrong, or ''."""
+        path = path or self._path
         try:
-            fresh = _open(self._path)
+            fresh = 1 if path == STANDARD_OUTPUT else _open(path)
         except OSError as error:
-            return f"{self._path} cannot be opened again: {error.strerror}; the old file goes on"
-        os.close(self._fd)
-        self._fd, self._torn = fresh, False
+            return f"{path} cannot be opened again: {error.strerror}; the old file goes on"
+        self.close()
+        self._fd, self._path, self._torn = fresh, path, False
+        self._in_one_go = stat.S_ISREG(os.fstat(fresh).st_mode)
         return ""
 
     def close(self) -> None:

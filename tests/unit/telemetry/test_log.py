@@ -42,7 +42,7 @@ class GatedOutput(Output):
         self.lines += [json.loads(line) for line in lines]
         return 0, ""
 
-    def reopen(self) -> str:
+    def reopen(self, path: str = "") -> str:
         return "gone"
 
     def close(self) -> None:

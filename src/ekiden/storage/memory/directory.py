@@ -106,6 +106,9 @@ class MemoryDirectory:
     def tick(self) -> None:
         """Nothing to look for: there is no other process."""
 
+    def configure(self, *, postmaster: str, domains: Sequence[str]) -> None:
+        self._postmaster = postmaster_from(postmaster, domains)
+
     def close(self) -> None:
         """Nothing to close."""
 

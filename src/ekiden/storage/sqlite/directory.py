@@ -158,6 +158,11 @@ class SqliteDirectory:
             self._call_again = changed
             self._call_all()
 
+    def configure(self, *, postmaster: str, domains: Sequence[str]) -> None:
+        """As in the constructor: a new configuration, for what is asked from now on."""
+        self._postmaster = postmaster_from(postmaster, domains)
+        self._forget()
+
     def close(self) -> None:
         """Finishes what is under way."""
         self._thread.shutdown(wait=True)

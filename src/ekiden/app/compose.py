@@ -1,0 +1,263 @@
+"""The composition root: builds a worker's objects out of a configuration, and exchanges them at a reload.
+
+Two kinds of parts:
+    for life          stores, connections, the doors' sockets, delivery: made once by `Works.open`
+    of a configuration  doorways, certificates, resolver, lists, secrets: made by `_rules`, whole, before anything is
+    exchanged
+
+Rules
+1. A reload that fails raises StartRefused before anything was changed; sessions and attempts that are under way keep
+   what they began with (DESIGN §5 "Doors").
+2. This is the only module that knows which engine stands behind which port (with `app.stores`).
+
+Called by `app.worker`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ekiden.accounts.login import Authenticator
+from ekiden.app.clock import SystemClock, SystemRandom
+from ekiden.app.current import CurrentResolver
+from ekiden.app.recipient_lists import FileRecipientLists
+from ekiden.app.refusal import StartRefused
+from ekiden.app.secrets import read_secrets
+from ekiden.app.stores import OpenDirectory, open_directory, open_hasher, open_spool
+from ekiden.config.model import Config
+from ekiden.delivery.callahead import CallAhead
+from ekiden.delivery.dispatch import Delivery
+from ekiden.delivery.routing import Credentials, Routing
+from ekiden.delivery.tools import Tools
+from ekiden.model.door import DOORS, Door
+from ekiden.model.ids import IdSequence
+from ekiden.model.reply import Reply
+from ekiden.net.connector import SocketConnector
+from ekiden.net.faults import report_fault
+from ekiden.net.listener import Doors, DoorService
+from ekiden.net.resolver import DnsResolver
+from ekiden.net.tls import TlsFailed, load_certificate
+from ekiden.net.wire import TlsSide
+from ekiden.policy.next_hop import NextHops
+from ekiden.ports.events import EventSink
+from ekiden.ports.wire import ServerUser
+from ekiden.session.doorway import Doorway
+from ekiden.session.pop3 import Pop3Session
+from ekiden.session.pop3_doorway import Pop3Doorway
+from ekiden.session.relay import relay_conversation
+from ekiden.session.submission import submission_conversation
+from ekiden.spool.window import Window
+from ekiden.storage.maildir.store import MaildirMailboxes
+
+#: Under `data_dir`.
+MAIL_FOLDER: Final = "mail"
+#: What a client beyond `limits.sessions` hears (RFC 5321 §3.8; RFC 3206 for POP3).
+_SMTP_FULL: Final = Reply(421, "4.3.2", "Too many connections, please try again later").wire
+_POP3_FULL: Final = b"-ERR [SYS/TEMP] Too many connections, please try again later\r\n"
+
+
+class _Rules(NamedTuple):
+    """What one configuration makes of a worker."""
+
+    config: Config
+    secrets: dict[str, Credentials]
+    resolver: DnsResolver
+    lists: FileRecipientLists
+    services: dict[Door, DoorService]
+
+
+class Works:
+    """A worker's whole object graph. On one event loop; made by `open`."""
+
+    def __init__(self, config: Config, events: EventSink) -> None:
+        """Opens the stores. Raises StoreRefused, StartRefused."""
+        loop = asyncio.get_running_loop()
+        self.clock = SystemClock()
+        self.random = SystemRandom()
+        self.events = events
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.directory: OpenDirectory = open_directory(config)
+        self.spool = open_spool(config, self.clock)
+        self.ids = IdSequence(self.spool.incarnation)
+        self.mailboxes = MaildirMailboxes(Path(config.data_dir, MAIL_FOLDER), self.clock)
+        self.hasher = open_hasher()
+        self.connector = SocketConnector(loop, self.clock, self.random, events)
+        self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
+        self.doors = Doors(loop, self.clock, self.random, events)
+        rules = self._make_rules(config, None)
+        self._rules = rules
+        self._resolver = CurrentResolver(rules.resolver)
+        self.delivery = Delivery(self._tools(), config, rules.secrets)
+        self.directory.on_change(self._accounts_changed)
+
+    def _tools(self) -> Tools:
+        return Tools(
+            spool=self.spool,
+            window=self.window,
+            resolver=self._resolver,
+            connector=self.connector,
+            directory=self.directory,
+            mailboxes=self.mailboxes,
+            events=self.events,
+            clock=self.clock,
+            random=self.random,
+            ids=self.ids,
+        )
+
+    @property
+    def config(self) -> Config:
+        return self._rules.config
+
+    # ---- life
+
+    async def open(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> None:
+        """Frees what dead workers held, begins to deliver, opens the doors."""
+        await self.spool.free_dead_claims()
+        self.delivery.start()
+        await self.doors.open(sockets, self._rules.services)
+
+    async def reload(self, config: Config) -> None:
+        """Rule 1. Raises StartRefused."""
+        rules = self._make_rules(config, self._rules.lists)
+        old = self._rules
+        self._rules = rules
+        self._resolver.resolver = rules.resolver
+        self.directory.configure(postmaster=config.postmaster, domains=[domain.name for domain in config.domain])
+        self.delivery.reconfigure(config, rules.secrets)
+        self.doors.replace(rules.services)
+        await old.resolver.close()
+
+    async def free_dead_claims(self) -> None:
+        """After a worker died: what it held is tried again, by whoever claims it first."""
+        if await self.spool.free_dead_claims():
+            self.delivery.nudge()
+
+    async def drain(self, within: float) -> None:
+        """Accepts nothing new; waits for transactions and attempts under way, `within` seconds at most."""
+        self.doors.drain()
+        await asyncio.gather(self._sessions_end(within), self.delivery.drain(within))
+
+    async def close(self) -> None:
+        """What is left is cut off; what was acknowledged is in the store."""
+        self.doors.close()
+        await self.delivery.aclose()
+        self.connector.close()
+        await self._rules.resolver.close()
+        await self.mailboxes.close()
+        await self.spool.close()
+        self.directory.close()
+        self.hasher.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _sessions_end(self, within: float) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await self.doors.wires.empty()
+        except TimeoutError:
+            self.doors.close()
+
+    # ---- what comes along
+
+    def spawn(self, work: Coroutine[Any, Any, None], where: str) -> None:
+        """A task whose error is reported."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, where))
+
+    def report(self, where: str, error: BaseException) -> None:
+        report_fault(self.events, self.random, where, error)
+
+    def _ended(self, where: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.report(where, error)
+
+    def _accounts_changed(self) -> None:
+        self.spawn(self.doors.accounts_changed(), "sessions after a change of accounts")
+
+    # ---- rules
+
+    def _make_rules(self, config: Config, lists: FileRecipientLists | None) -> _Rules:
+        """Raises StartRefused; changes nothing."""
+        secrets = read_secrets(config)
+        tls = _load_tls(config)
+        resolver = DnsResolver(config.dns.nameservers, within=config.dns.timeout, clock=self.clock)
+        fresh = FileRecipientLists(config, self._list_failed, lists)
+        routing = Routing(config, secrets, resolver, self.random)
+        probe = CallAhead(NextHops(config), routing, self.connector, self.clock, config.hostname)
+        authenticator = Authenticator(
+            self.directory, self.hasher, self.clock, self.random, [domain.name for domain in config.domain]
+        )
+        services = {
+            door: DoorService(
+                self._users(door, config, authenticator, fresh, probe, tls),
+                _SMTP_FULL if DOORS[door].speaks == "SMTP" else _POP3_FULL,
+                tls,
+                config.limits.sessions,
+            )
+            for door in Door
+        }
+        return _Rules(config, secrets, resolver, fresh, services)
+
+    def _users(
+        self,
+        door: Door,
+        config: Config,
+        authenticator: Authenticator,
+        lists: FileRecipientLists,
+        probe: CallAhead,
+        tls: TlsSide | None,
+    ) -> Callable[[], ServerUser]:
+        """What makes a session of that door."""
+        if DOORS[door].speaks == "POP3":
+            return partial(Pop3Session, self._pop3_doorway(door, config, authenticator, tls))
+        doorway = Doorway(
+            door=door,
+            config=config,
+            clock=self.clock,
+            random=self.random,
+            ids=self.ids,
+            events=self.events,
+            spool=self.spool,
+            window=self.window,
+            directory=self.directory,
+            authenticator=authenticator,
+            lists=lists,
+            probe=probe,
+            tls=tls is not None,
+        )
+        return partial(submission_conversation if DOORS[door].login else relay_conversation, doorway)
+
+    def _pop3_doorway(
+        self, door: Door, config: Config, authenticator: Authenticator, tls: TlsSide | None
+    ) -> Pop3Doorway:
+        return Pop3Doorway(
+            door=door,
+            hostname=config.hostname,
+            clock=self.clock,
+            ids=self.ids,
+            events=self.events,
+            mailboxes=self.mailboxes,
+            authenticator=authenticator,
+            tls=tls is not None,
+            error_limit=config.limits.errors,
+        )
+
+    def _list_failed(self, path: str, text: str) -> None:
+        self.report(f"recipients list {path}", OSError(text))
+
+
+def _load_tls(config: Config) -> TlsSide | None:
+    if not config.tls.certificate:
+        return None
+    try:
+        return load_certificate(config.tls.certificate, config.tls.private_key).side
+    except TlsFailed as error:
+        raise StartRefused(f"tls.{error.key}: {error}") from None

@@ -1,0 +1,168 @@
+"""The second look at a configuration: what stands outside the file, on this machine, now.
+
+`ekiden config check` prints all of it; `ekiden serve` refuses to start on what `stops`, and so does a reload.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from ekiden.app import data_folder
+from ekiden.app.config_file import ConfigError, Loaded
+from ekiden.app.config_lines import KeyPath
+from ekiden.app.doors import bind_doors, close_doors
+from ekiden.app.privileges import Identity, resolve
+from ekiden.app.refusal import StartRefused
+from ekiden.config.model import Config
+from ekiden.model.door import Door
+
+_DAY = 86400.0
+#: Certificates are renewed at a third of their life; ours lasts 90 days or less.
+_SOON_DAYS = 14
+
+
+class Weight(StrEnum):
+    STOPS = "error"  # the server does not start with it
+    WRONG = "problem"  # it starts, and something will not work
+    NOTE = "note"  # worth knowing
+
+
+class Finding(NamedTuple):
+    weight: Weight
+    error: ConfigError
+
+
+def inspect(loaded: Loaded, *, ports: bool = True) -> list[Finding]:
+    """In the order of the file. `ports`: try to bind the doors, too (unless our own server has them). Changes
+    nothing."""
+    config = loaded.config
+    try:
+        identity = resolve(config.user)
+    except StartRefused as error:
+        return [_stops(loaded, ("user",), str(error).removeprefix("user: "))]
+    found = [
+        *_certificate(loaded, identity),
+        *_secrets(loaded, identity),
+        *_files(loaded, identity),
+        *_notes(loaded),
+    ]
+    if ports and not data_folder.is_in_use(config.data_dir):
+        found += _ports(loaded)
+    return sorted(found, key=lambda finding: finding.error.line)
+
+
+def _stops(loaded: Loaded, path: KeyPath, message: str) -> Finding:
+    return Finding(Weight.STOPS, loaded.error(path, message))
+
+
+def _certificate(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
+    tls = loaded.config.tls
+    if not tls.certificate:
+        return
+    from ekiden.net.tls import TlsFailed, load_certificate, render_day
+
+    try:
+        certificate = load_certificate(tls.certificate, tls.private_key)
+    except TlsFailed as error:
+        yield _stops(loaded, ("tls", error.key), str(error))
+        return
+    if fault := _secrecy(tls.private_key, identity):
+        yield _stops(loaded, ("tls", "private_key"), fault)
+    if not identity.can_read(tls.certificate):
+        yield _stops(loaded, ("tls", "certificate"), f"{tls.certificate} cannot be read by {identity.name}")
+    now, path = time.time(), ("tls", "certificate")
+    if now >= certificate.not_after:
+        message = f"expired on {render_day(certificate.not_after)}; renew it, then reload"
+        yield Finding(Weight.WRONG, loaded.error(path, message))
+    elif now < certificate.not_before:
+        message = f"is not valid before {render_day(certificate.not_before)}; is the clock right?"
+        yield Finding(Weight.WRONG, loaded.error(path, message))
+    elif certificate.not_after - now < _SOON_DAYS * _DAY:
+        message = f"expires on {render_day(certificate.not_after)}; renew it"
+        yield Finding(Weight.NOTE, loaded.error(path, message))
+    if not certificate.covers(loaded.config.hostname):
+        names = ", ".join(certificate.names) or "no name at all"
+        message = f"is for {names}, not for {loaded.config.hostname}: mail programs will warn or refuse"
+        yield Finding(Weight.NOTE, loaded.error(path, message))
+
+
+def _secrecy(path: str, identity: Identity) -> str:
+    """What is wrong with the permissions of a secret file, or ''."""
+    mode = os.stat(path).st_mode
+    if mode & stat.S_IRWXO:
+        return f"{path} can be read by everybody on this machine; chmod 600 {path}"
+    if not identity.can_read(path):
+        return f"{path} cannot be read by {identity.name}; chown {identity.name} {path}"
+    return ""
+
+
+def _secrets(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
+    for index, route in enumerate(loaded.config.route):
+        path: KeyPath = ("route", index, "password_file")
+        if route.password_file:
+            try:
+                fault = _secrecy(route.password_file, identity)
+                if not fault and not os.path.getsize(route.password_file):
+                    fault = f"{route.password_file} is empty"
+            except OSError as error:
+                fault = f"{route.password_file} cannot be read: {error.strerror}"
+            if fault:
+                yield _stops(loaded, path, fault)
+        elif route.password_env and not os.environ.get(route.password_env):
+            message = f"the environment has no variable {route.password_env}"
+            yield _stops(loaded, ("route", index, "password_env"), message)
+
+
+def _files(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
+    config = loaded.config
+    if fault := data_folder.problem(config.data_dir, identity):
+        yield _stops(loaded, ("data_dir",), fault)
+    for index, domain in enumerate(config.domain):
+        if domain.recipients.startswith("list:"):
+            file = domain.recipients.removeprefix("list:")
+            if not os.path.isfile(file) or not identity.can_read(file):
+                message = f"{file} cannot be read by {identity.name}, or is no file"
+                yield _stops(loaded, ("domain", index, "recipients"), message)
+    if fault := _log_fault(config.log.file, identity):
+        yield _stops(loaded, ("log", "file"), fault)
+
+
+def _log_fault(file: str, identity: Identity) -> str:
+    if file == "-":
+        return ""
+    folder = os.path.dirname(file)
+    if not os.path.isdir(folder):
+        return f"there is no folder {folder}; make it"
+    if not identity.changes and not os.access(file if os.path.exists(file) else folder, os.W_OK):
+        return f"{file} cannot be written by {identity.name}"
+    return ""
+
+
+def _notes(loaded: Loaded) -> Iterator[Finding]:
+    config = loaded.config
+    if config.delivery.mx_port != 25:
+        message = f"mail goes to port {config.delivery.mx_port} of other servers, not 25: for labs and tests only"
+        yield Finding(Weight.NOTE, loaded.error(("delivery", "mx_port"), message))
+    if os.geteuid() == 0 and not config.user:
+        message = 'is missing: the server would run as root; name a user of its own, such as user = "ekiden"'
+        yield Finding(Weight.NOTE, loaded.error(("user",), message))
+    if not any(config.listen.addresses(door) for door in Door):
+        yield Finding(Weight.NOTE, loaded.error(("listen",), "names no address: no door is open"))
+    if config.listen.relay and not config.domain:
+        message = "is open, but there is no [[domain]]: it takes mail from trusted_networks only"
+        yield Finding(Weight.NOTE, loaded.error(("listen", "relay"), message))
+
+
+def _ports(loaded: Loaded) -> Iterator[Finding]:
+    config: Config = loaded.config
+    try:
+        close_doors(bind_doors(config, listen=False))
+    except StartRefused as error:
+        for line in str(error).splitlines():
+            key, _, message = line.partition(": ")
+            yield _stops(loaded, tuple(key.split(".")), message)

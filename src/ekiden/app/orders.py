@@ -1,0 +1,61 @@
+"""Orders: what the supervisor tells its workers, over a socket pair; and how a worker learns that the supervisor is
+gone.
+
+A frame is its length (4 octets) and its octets: one letter for the kind, then the payload. The end of the stream
+means that the supervisor is dead, however it died: the kernel closes its end.
+"""
+
+from __future__ import annotations
+
+import socket
+from enum import Enum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ekiden.config.model import Config
+
+_LENGTH: Final = 4
+
+
+class Order(Enum):
+    RELOAD = b"R"  # payload: the new configuration
+    REOPEN_LOG = b"L"
+    WORKER_DIED = b"D"  # its claims can be freed
+
+
+class Frame(NamedTuple):
+    order: Order
+    payload: bytes = b""
+
+
+def render_config(config: Config) -> bytes:
+    return msgspec.msgpack.encode(config)
+
+
+def parse_config(payload: bytes) -> Config:
+    return msgspec.msgpack.decode(payload, type=Config)
+
+
+def send(connection: socket.socket, frame: Frame) -> None:
+    """Raises OSError if the worker is gone, or has not read for so long that the buffer is full."""
+    octets = frame.order.value + frame.payload
+    connection.sendall(len(octets).to_bytes(_LENGTH, "big") + octets)
+
+
+class OrderReader:
+    """Splits the stream into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= _LENGTH:
+            end = _LENGTH + int.from_bytes(self._buffer[:_LENGTH], "big")
+            if len(self._buffer) < end:
+                break
+            octets, self._buffer = self._buffer[_LENGTH:end], self._buffer[end:]
+            frames.append(Frame(Order(octets[:1]), octets[1:]))
+        return frames

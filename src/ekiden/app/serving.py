@@ -1,0 +1,116 @@
+"""`ekiden serve`: from a configuration file to a running server, in the order that leaves nothing behind if it fails.
+
+    read and check → wait for the folder → bind the doors → make and lock the folder → give up root → open the log →
+    supervise
+
+Called by `cli.serve`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from ekiden.app import data_folder, privileges
+from ekiden.app.clock import SystemClock
+from ekiden.app.config_check import Finding, Weight, inspect
+from ekiden.app.config_file import ConfigErrors, Loaded, load_with_lines
+from ekiden.app.doors import BoundDoors, addresses, bind_doors, close_doors
+from ekiden.app.heartbeat import Heartbeats
+from ekiden.app.refusal import StartRefused
+from ekiden.app.supervisor import Plan, Supervisor, SupervisorLog
+from ekiden.config.model import RESTART_KEYS, Config
+from ekiden.model.events import ServerChanged
+from ekiden.telemetry.log import DirectLog
+from ekiden.telemetry.output import Output
+
+_LEVELS: Final = {Weight.WRONG: "warning", Weight.NOTE: "info"}
+
+
+def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
+    """Runs until it is stopped; the exit status. `ready` is called in the supervisor when the doors are open.
+
+    Raises ConfigErrors and StartRefused before anything was changed."""
+    loaded = load_with_lines(path)
+    findings = _refuse(loaded, inspect(loaded, ports=False))
+    config = loaded.config
+    identity = privileges.resolve(config.user)
+    data_folder.wait_until_free(config.data_dir)
+    doors = bind_doors(config)
+    try:
+        lock = data_folder.claim(config.data_dir, identity)  # open as long as we, or a worker, live
+        privileges.become(identity)
+        log = DirectLog(_open_output(config), SystemClock().now)
+    except StartRefused:
+        close_doors(doors)
+        raise
+    _tell_findings(log, findings)
+    _tell_doors(log, doors)
+    plan = Plan(
+        config=config,
+        work=partial(_work, doors),
+        reload=partial(_reload, path, log),
+        close_doors=partial(close_doors, doors),
+        log=log,
+        ready=ready,
+    )
+    import ekiden.app.worker  # noqa: F401 - before the fork, so that workers share its pages
+
+    status = Supervisor(plan).run()
+    assert lock >= 0
+    return status
+
+
+def _work(doors: BoundDoors, slot: int, config: Config, orders: socket.socket, heartbeats: Heartbeats) -> int:
+    from ekiden.app.worker import run_worker
+
+    return run_worker(slot, config, doors, orders, heartbeats)
+
+
+def _refuse(loaded: Loaded, findings: list[Finding]) -> list[Finding]:
+    """Raises ConfigErrors for what stops a server; gives back the rest."""
+    stops = [finding.error for finding in findings if finding.weight is Weight.STOPS]
+    if stops:
+        raise ConfigErrors(loaded.path, stops)
+    return findings
+
+
+def _reload(path: str, log: SupervisorLog, old: Config) -> Config | str:
+    """The new configuration, with what only a restart changes left as it was; or why it cannot be used."""
+    try:
+        loaded = load_with_lines(path)
+        findings = _refuse(loaded, inspect(_as_running(loaded, old), ports=False))
+    except (ConfigErrors, StartRefused) as error:
+        return str(error)
+    changed = [key for key in RESTART_KEYS if getattr(loaded.config, key) != getattr(old, key)]
+    for key in changed:
+        log.emit(ServerChanged(what="reload-refused", detail=f"{key} has changed: needs a restart", level="warning"))
+    _tell_findings(log, findings)
+    return _as_running(loaded, old).config
+
+
+def _as_running(loaded: Loaded, old: Config) -> Loaded:
+    kept = {key: getattr(old, key) for key in RESTART_KEYS}
+    return loaded._replace(config=msgspec.structs.replace(loaded.config, **kept))
+
+
+def _open_output(config: Config) -> Output:
+    try:
+        return Output(config.log.file)
+    except OSError as error:
+        raise StartRefused(f"log.file: {config.log.file}: {error.strerror}") from None
+
+
+def _tell_findings(log: SupervisorLog, findings: list[Finding]) -> None:
+    for weight, error in findings:
+        text = f"{error.key}: {error.message}"
+        log.emit(ServerChanged(what="configuration", detail=text, level=_LEVELS.get(weight, "error")))
+
+
+def _tell_doors(log: SupervisorLog, doors: BoundDoors) -> None:
+    text = "; ".join(f"{door} {', '.join(where)}" for door, where in addresses(doors).items())
+    log.emit(ServerChanged(what="listening", detail=text))

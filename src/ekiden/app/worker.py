@@ -1,0 +1,169 @@
+"""A worker: one process, one event loop, all doors, its share of delivery.
+
+Rules
+1. Everything is opened after the fork (stores, loop, threads).
+2. It beats once a turn of its clock; a loop that stands still is seen by the supervisor.
+3. SIGTERM, or the end of the order stream (the supervisor is gone), drains: no new sessions, transactions and
+   attempts under way finish, then everything is closed in good order.
+4. A configuration that cannot be used is told, and the old one stays.
+
+Called by `app.serving` in the child that `app.supervisor` forked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ekiden.app.clock import SystemClock
+from ekiden.app.compose import Works
+from ekiden.app.heartbeat import Heartbeats
+from ekiden.app.orders import Frame, Order, OrderReader, parse_config
+from ekiden.app.refusal import StartRefused
+from ekiden.app.stores import StoreRefused
+from ekiden.app.supervisor import CANNOT_START
+from ekiden.config.model import Config
+from ekiden.model.door import Door
+from ekiden.model.events import ServerChanged
+from ekiden.telemetry.log import JsonLog
+from ekiden.telemetry.output import Output
+
+#: `Directory.tick` four times a second: a revoked login ends within one (invariant 4).
+TICK_SECONDS: Final = 0.25
+TICKS_A_SECOND: Final = 4
+#: How long a worker without a supervisor goes on: another server may be waiting for our folder and ports.
+ORPHAN_SECONDS: Final = 3.0
+
+
+def run_worker(
+    slot: int,
+    config: Config,
+    sockets: Mapping[Door, Sequence[socket.socket]],
+    orders: socket.socket,
+    heartbeats: Heartbeats,
+) -> int:
+    """The process's exit status."""
+    _raise_descriptor_limit()
+    log = JsonLog(Output(config.log.file), SystemClock().now)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_Worker(slot, config, orders, heartbeats, log).work(sockets))
+    except (StartRefused, StoreRefused) as error:
+        print(f"ekiden: {error}", file=sys.stderr)
+        return CANNOT_START
+    finally:
+        log.close()
+
+
+class _Worker:
+    def __init__(self, slot: int, config: Config, orders: socket.socket, heartbeats: Heartbeats, log: JsonLog) -> None:
+        self._slot = slot
+        self._config = config
+        self._orders = orders
+        self._heartbeats = heartbeats
+        self._log = log
+        self._reader = OrderReader()
+        self._stop = asyncio.Event()
+        self._within = config.limits.drain
+        self._ready = False
+        self._ticks = 0
+        self._last_fault = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._works: Works
+
+    async def work(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> int:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        works = self._works = Works(self._config, self._log)
+        loop.set_exception_handler(self._loop_fault)
+        self._orders.setblocking(False)  # noqa: FBT003 - the library's form
+        loop.add_reader(self._orders, self._read_orders)
+        await works.open(sockets)
+        self._ready = True
+        self._tick()
+        await self._stop.wait()
+        try:
+            await works.drain(self._within)
+        except Exception as error:
+            works.report("drain", error)
+        await works.close()
+        loop.remove_reader(self._orders)
+        if self._timer is not None:
+            self._timer.cancel()
+        return 0
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+        self._heartbeats.beat(self._slot, ready=self._ready)
+        self._ticks += 1
+        try:
+            self._works.directory.tick()
+            if self._ticks % TICKS_A_SECOND == 0:
+                self._works.delivery.tick(self._works.clock.monotonic())
+            self._last_fault = ""
+        except Exception as error:
+            if repr(error) != self._last_fault:  # once, not four times a second
+                self._works.report("tick", error)
+            self._last_fault = repr(error)
+
+    def _read_orders(self) -> None:
+        try:
+            data = self._orders.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:  # rule 3
+            asyncio.get_running_loop().remove_reader(self._orders)
+            self._within = min(self._within, ORPHAN_SECONDS)
+            self._stop.set()
+            return
+        for frame in self._reader.feed(data):
+            self._works.spawn(self._obey(frame), f"order {frame.order.name}")
+
+    async def _obey(self, frame: Frame) -> None:
+        match frame.order:
+            case Order.RELOAD:
+                await self._reload(parse_config(frame.payload))
+            case Order.REOPEN_LOG:
+                self._log.reopen()
+            case Order.WORKER_DIED:
+                await self._works.free_dead_claims()
+
+    async def _reload(self, config: Config) -> None:
+        try:
+            await self._works.reload(config)
+        except StartRefused as error:
+            self._log.emit(ServerChanged(what="reload-refused", detail=str(error), level="error"))
+            self._log.reopen()
+            return
+        self._within = config.limits.drain
+        self._log.reopen(config.log.file)
+
+    def _loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        message = str(context.get("message", ""))
+        self._works.report(f"loop: {message}", error if isinstance(error, BaseException) else RuntimeError(message))
+
+
+def _loop_factory() -> Any:
+    """uvloop, or asyncio's own where there is none."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _raise_descriptor_limit() -> None:
+    """Each connection is a descriptor, and the usual soft limit of 1,024 is for programs that use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
