@@ -1,7 +1,7 @@
 """The spool in memory: for tests, for trying things out, and as the plainest statement of the contract.
 
 Rules
-1. It keeps everything of the contract in `ports.spool` but survival of the process.
+1. It keeps everything of the contract in `ports.spool` but survival of the process. Reading works after `close`.
 2. Several spools on one store are several processes' views: `MemorySpool(clock, incarnation=2, shared=first)`.
 3. For tests: `fail_next(verb, error)` makes the next call of a verb fail (begin, write, accept, claim, next_due,
    record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts);
@@ -27,6 +27,7 @@ from ekiden.ports.spool import (
     QueuedLetter,
     Record,
     Selection,
+    SpoolFailed,
     Steer,
     TrailEntry,
 )
@@ -53,8 +54,7 @@ class _Stored:
 
     def give(self, incarnation: Incarnation) -> None:
         self.claimed_by = incarnation
-        self.leg.state = LegState.CLAIMED
-        self.leg.next_attempt = None
+        self.leg.state, self.leg.next_attempt, self.leg.hold_reason = LegState.CLAIMED, None, ""
 
 
 class _Letter:
@@ -102,6 +102,7 @@ class MemorySpool:
         self._ids = IdSequence(incarnation)
         self._faults: dict[str, list[Exception]] = {}
         self._paused = False
+        self._closed = False
         self._waiting: deque[Callable[[], None]] = deque()
         self._store.alive.add(self._incarnation)
 
@@ -132,6 +133,8 @@ class MemorySpool:
 
     def begin(self) -> Draft:
         self._guard("begin")
+        if self._closed:
+            raise SpoolFailed("the spool is closed")
         return MemoryDraft(LetterId(self._ids.next(self._clock.now())), self._guard)
 
     def accept(
@@ -143,12 +146,13 @@ class MemorySpool:
 
     def _accept(self, draft: MemoryDraft, envelope: Envelope, legs: Sequence[NewLeg], *, claim: bool) -> list[Claim]:
         if draft.discarded:
-            raise ValueError("the draft was discarded")
+            raise ValueError("the draft was accepted or discarded before")
         letter = _Letter(envelope, MemoryContent(draft.octets()))
         owner = self._incarnation if claim else None
         now = self._clock.now()
         made = [letter.add(draft.letter, leg, now, owner) for leg in legs]
         self._store.letters[draft.letter] = letter
+        draft.discard()
         return [Claim(draft.letter, envelope, _copy(leg), letter.content) for leg in made] if claim else []
 
     async def claim(self, now: float, limit: int) -> list[Claim]:
@@ -276,6 +280,7 @@ class MemorySpool:
 
     async def close(self) -> None:
         self.resume()
+        self._closed = True
         if self._incarnation in self._store.alive:
             self._store.alive.discard(self._incarnation)
             self._free(self._incarnation)
@@ -294,6 +299,8 @@ class MemorySpool:
         def run() -> None:
             try:
                 self._guard(name)
+                if self._closed:
+                    raise SpoolFailed("the spool is closed")
                 result = act()
             except Exception as error:
                 if failed:

@@ -179,29 +179,32 @@ class SpoolDraft:
         return asyncio.get_running_loop().run_in_executor(self._pool, self._settle)
 
     def discard(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        self._pieces.clear()
-        self._close()
-        if self.is_file:
-            self._pool.submit(self._remove)
+        if not self._closed:
+            self.take()
+            self.end(keep=False)
 
-    def let_go(self) -> None:
-        """The spool has it, or may have it: `discard` does nothing any more, the file stays."""
+    def take(self) -> None:
+        """`accept` has it from now on: `discard` does nothing any more, however long the commit takes."""
         self._closed = True
         self._pieces.clear()
-        self._close()
+
+    def end(self, *, keep: bool) -> None:
+        """After `take`. `keep`: the spool has it, or may have it, so the file stays."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+        if self.is_file and not keep:
+            self._pool.submit(self._remove)
 
     def sync(self) -> None:
         """In the pool, after the last write: file and directory survive a power cut. Raises SpoolFailed."""
-        if self._broken:
-            raise self._broken
         try:
             os.fsync(self._descriptor)
             sync_directory(self._files.path(self._letter).parent)
         except OSError as error:
             raise failed(error) from error
+        if self._broken:
+            raise self._broken
 
     def _spill(self) -> None:
         pieces, self._pieces = self._pieces, []
@@ -213,11 +216,6 @@ class SpoolDraft:
             self._broken = failed(error)
             raise self._broken from error
         self._put(b"".join(pieces))
-
-    def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
 
     def _put(self, data: bytes) -> None:
         self._unsynced += len(data)
@@ -231,13 +229,14 @@ class SpoolDraft:
 
     def _settle(self) -> None:
         """An error of fdatasync is told once, then the kernel forgets it: so it is kept here."""
+        descriptor = self._descriptor
+        if descriptor < 0:
+            return  # discarded meanwhile
         try:
-            if not self._closed:
-                os.fdatasync(self._descriptor)
+            os.fdatasync(descriptor)
         except OSError as error:
-            if not self._closed:
-                self._broken = failed(error)
-                raise self._broken from error
+            self._broken = failed(error)
+            raise self._broken from error
 
     def _remove(self) -> None:
         with suppress(OSError):  # what stays is swept at the next start

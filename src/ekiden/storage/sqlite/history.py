@@ -32,7 +32,6 @@ from ekiden.storage.sqlite.connection import (
     open_for_reading,
     rows,
     sync_directory,
-    transaction,
 )
 from ekiden.storage.sqlite.migrations import migrate, require
 
@@ -121,6 +120,7 @@ class Mover:
         self._outbox: apsw.Connection | None = None
         self._files: dict[str, apsw.Connection] = {}
         self._turn = -1
+        self._carried = 0
 
     def work(self, now: float) -> int | None:
         """Carries what is there, then drops old days. How many entries; None if another mover is at work.
@@ -162,12 +162,16 @@ class Mover:
         moved = 0
         while True:
             load = rows(
-                self._outbox, "SELECT id, letter, entry FROM outbox WHERE letter != 0 ORDER BY id LIMIT ?", (LOAD,)
+                self._outbox,
+                "SELECT id, letter, entry FROM outbox WHERE id > ? AND letter != 0 ORDER BY id LIMIT ?",
+                (self._carried, LOAD),
             )
             if not load:
                 return moved
             self._store(load)
-            self._take_out(self._outbox, load[-1][0])
+            self._carried = load[-1][0]
+            with self._lock:
+                self._outbox.execute("DELETE FROM outbox WHERE id < ?", (self._carried,))  # schema rule 5
             moved += len(load)
 
     def _store(self, load: Sequence[tuple[int, int, bytes]]) -> None:
@@ -193,13 +197,6 @@ class Mover:
                     [(o.forward_path.lower(), number) for number, _, _, e in entries for o in e.outcomes],
                 )
             _sync_log(self._days.path(day))
-
-    def _take_out(self, outbox: apsw.Connection, last: int) -> None:
-        """schema rule 5: the newest row stays, emptied."""
-        assert self._lock is not None
-        with self._lock, transaction(outbox):
-            outbox.execute("DELETE FROM outbox WHERE id < ?", (last,))
-            outbox.execute("UPDATE outbox SET letter = 0, entry = x'' WHERE id = ?", (last,))
 
     def _file(self, day: str) -> apsw.Connection:
         connection = self._files.get(day)

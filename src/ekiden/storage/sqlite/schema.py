@@ -1,4 +1,4 @@
-"""spool.db: its tables, and the two statements that carry nearly all letters.
+"""spool.db: its tables, and the statement that carries nearly all letters.
 
 Rules
 1. A leg is in exactly one state: `claimed_by` set (claimed), else `next_attempt` set (waiting), else held.
@@ -6,14 +6,14 @@ Rules
    touches no index (DESIGN §4 rule 7). Keys grow with time, so that rows are appended.
 3. `letter.legs` is the next free leg number: a number is never used twice within a letter.
 4. Content up to 64 KiB (and reports) is a row of `content`; else a file, see `content.ContentFiles`.
-5. The newest row of `outbox` is never deleted, only emptied (letter 0): ids are never used again, so that the mover
-   can repeat itself after a crash. The first id comes from the date, so that a new spool beside old history keeps
+5. The newest row of `outbox` is never deleted: ids are never used again, so that the mover can repeat itself after a
+   crash. The first row (letter 0, empty) takes its id from the date, so that a new spool beside old history keeps
    that, too.
 6. Blobs are msgpack of the model's structs; fields are only ever added, at the end, with a default.
 
-The views and triggers are each connection's own (TEMP). They exist because every call into SQLite gives the
-interpreter's lock away and must win it back from a busy event loop: a batch of 100 letters in four calls instead of
-700 commits eight times faster when the loop is busy.
+The view and triggers of OWN are each writing connection's own (TEMP). They exist because every call into SQLite gives
+the interpreter's lock away and must win it back from a busy event loop, while the other processes wait for the write
+lock: with them a whole batch of letters coming and going is one statement, which is a transaction by itself.
 """
 
 from __future__ import annotations
@@ -38,24 +38,26 @@ STEPS: Final = (
     ),
 )
 
-#: Each writing connection's own. `accepted`: a letter with its first leg. `finished`: the last word on a leg; what
-#: was not claimed by this incarnation any more is put in `lost` and changes nothing.
+#: Columns of `work`.
+WORK_WIDTH: Final = 10
+
+#: What carries nearly all letters. A row with `next_hop`: a letter with its first leg (`number`: how many legs it has;
+#: `told`: the envelope). One without: the last word on a leg (`told`: the trail's entry); if `claimed_by` does not hold
+#: it any more, nothing changes and the function `lost` is told. Rows of NULLs only fill a statement up.
 OWN: Final = (
-    """CREATE TEMP VIEW accepted (id, legs, envelope, octets, next_hop, flow, priority, next_attempt, claimed_by,
+    """CREATE TEMP VIEW work (letter, number, told, octets, next_hop, flow, priority, next_attempt, claimed_by,
         recipients) AS SELECT 0, 0, 0, 0, 0, 0, 0, 0, 0, 0""",
-    """CREATE TEMP TRIGGER accepting INSTEAD OF INSERT ON accepted WHEN new.id IS NOT NULL BEGIN
-        INSERT INTO letter VALUES (new.id, new.legs, new.envelope);
-        INSERT INTO content SELECT new.id, new.octets WHERE new.octets IS NOT NULL;
-        INSERT INTO leg VALUES (new.id, 0, new.next_hop, new.flow, new.priority, 0, new.next_attempt,
+    """CREATE TEMP TRIGGER accepting INSTEAD OF INSERT ON work WHEN new.next_hop IS NOT NULL BEGIN
+        INSERT INTO letter VALUES (new.letter, new.number, new.told);
+        INSERT INTO content SELECT new.letter, new.octets WHERE new.octets IS NOT NULL;
+        INSERT INTO leg VALUES (new.letter, 0, new.next_hop, new.flow, new.priority, 0, new.next_attempt,
             new.claimed_by, '', new.recipients);
     END""",
-    "CREATE TEMP TABLE lost (letter INTEGER, number INTEGER)",
-    "CREATE TEMP VIEW finished (letter, number, claimed_by, entry) AS SELECT 0, 0, 0, 0",
-    """CREATE TEMP TRIGGER finishing INSTEAD OF INSERT ON finished WHEN new.letter IS NOT NULL BEGIN
-        INSERT INTO lost SELECT new.letter, new.number WHERE NOT EXISTS (SELECT 1 FROM leg
-            WHERE letter = new.letter AND number = new.number AND claimed_by = new.claimed_by);
-        INSERT INTO outbox (letter, entry) SELECT new.letter, new.entry WHERE changes() = 0;
+    """CREATE TEMP TRIGGER finishing INSTEAD OF INSERT ON work
+        WHEN new.next_hop IS NULL AND new.letter IS NOT NULL BEGIN
         DELETE FROM leg WHERE letter = new.letter AND number = new.number AND claimed_by = new.claimed_by;
+        INSERT INTO outbox (letter, entry) SELECT new.letter, new.told WHERE changes() = 1;
+        SELECT lost(new.letter, new.number) WHERE changes() = 0;
         DELETE FROM letter WHERE id = new.letter AND NOT EXISTS (SELECT 1 FROM leg WHERE letter = new.letter);
         DELETE FROM content WHERE letter = new.letter AND changes() = 1;
     END""",

@@ -37,7 +37,7 @@ from ekiden.storage.sqlite.content import ContentFiles, FileContent, SpoolDraft
 from ekiden.storage.sqlite.history import Mover
 from ekiden.storage.sqlite.migrations import migrate
 from ekiden.storage.sqlite.reading import Places, SpoolReader
-from ekiden.storage.sqlite.schema import APPLICATION_ID, OWN, STEPS
+from ekiden.storage.sqlite.schema import APPLICATION_ID, STEPS
 from ekiden.storage.sqlite.writer import Accept, Finish, Retell, Verb, Writer
 
 #: Left free for what is queued already (rule 4): the write-ahead log at its usual size, three times.
@@ -147,12 +147,15 @@ class SqliteSpool(SpoolReader):
             verb.abandoned = self._give_back_abandoned
         else:
             verb.result = []
-        if octets is None:
-            verb.settled = lambda verb: _settle_draft(draft, verb)
+        draft.take()
+        if octets is None:  # the file stays if its letter was committed, or if that is unknown: then it is swept later
+            verb.settled = lambda verb: draft.end(keep=verb.error is None or verb.unknown)
+        if self._closing:
+            verb.fail(SpoolFailed("the spool is closed"))
+        elif octets is None:
             self._submit_synced(draft, verb)
         else:
-            draft.let_go()
-            self._submit(verb)
+            self._writer.submit(verb)
         return verb.future
 
     def _submit_synced(self, draft: SpoolDraft, verb: Verb) -> None:
@@ -166,8 +169,7 @@ class SqliteSpool(SpoolReader):
             if error is None:
                 self._writer.submit(verb)  # `close` waits for it
             else:
-                verb.error = error if isinstance(error, SpoolFailed) else SpoolFailed(repr(error))
-                verb.settle()
+                verb.fail(error if isinstance(error, SpoolFailed) else SpoolFailed(repr(error)))
 
         synced.add_done_callback(go_on)
 
@@ -189,7 +191,7 @@ class SqliteSpool(SpoolReader):
                 verb.after = lambda: self._files.remove(claim.letter) if retelling.letter_gone else None
         else:
             entry = verbs.encode(trail_entry(record, now, []))
-            verb = Finish(future, (claim.letter, claim.leg.number, self._incarnation, entry))
+            verb = Finish(future, claim.letter, claim.leg.number, self._incarnation, entry)
         self._submit(verb)
         return future
 
@@ -299,8 +301,7 @@ class SqliteSpool(SpoolReader):
 
     def _submit(self, verb: Verb) -> None:
         if self._closed or (self._closing and verb.makes_claims):
-            verb.error = SpoolFailed("the spool is closed")
-            verb.settle()
+            verb.fail(SpoolFailed("the spool is closed"))
         else:
             self._writer.submit(verb)
 
@@ -313,7 +314,10 @@ class SqliteSpool(SpoolReader):
         return verb.future
 
     def _free_octets(self) -> int:
-        found = os.statvfs(self._places.folder)
+        try:
+            found = os.statvfs(self._places.folder)
+        except OSError:
+            return 0  # nothing can be taken where nothing can be asked
         return found.f_bavail * found.f_frsize
 
     def _sweep(self) -> None:
@@ -351,22 +355,12 @@ def _born_claimed(letter: LetterId, legs: Sequence[NewLeg]) -> list[Leg]:
     ]
 
 
-def _settle_draft(draft: SpoolDraft, verb: Verb) -> None:
-    """A file stays if its letter was committed, or if that is unknown (then it is swept at the next start)."""
-    if verb.error is None or verb.unknown:
-        draft.let_go()
-    else:
-        draft.discard()
-
-
 def _connect(places: Places) -> apsw.Connection:
-    """A connection that may write, with all that the writer's statements need. Raises DatabaseRefused, apsw.Error."""
+    """A connection that may write, with the schema in place. Raises DatabaseRefused, apsw.Error."""
     connection = open_database(places.database, synchronous="FULL")
     migrate(connection, application_id=APPLICATION_ID, steps=STEPS)
     connection.wal_autocheckpoint(CHECKPOINT_PAGES)
     connection.pragma("journal_size_limit", 4 * CHECKPOINT_PAGES * 4096)
     connection.pragma("cache_size", -16 * 1024)
     connection.pragma("temp_store", "MEMORY")
-    for statement in OWN:
-        connection.execute(statement)
     return connection

@@ -54,7 +54,7 @@ def letter_row(
     due: float | None,
     owner: Incarnation | None,
 ) -> tuple[Any, ...]:
-    """A row for `accepted`: the letter with its first leg. `octets` None: it has a file."""
+    """A row for `work`: the letter with its first leg. `octets` None: it has a file."""
     leg = legs[0]
     recipients = encode(leg.recipients)
     return (letter, len(legs), envelope, octets, leg.next_hop, leg.flow, leg.priority, due, owner, recipients)
@@ -91,7 +91,7 @@ class Retelling:
         if self._expanded:
             self._expand(connection, letter)
         for first, more in self._reports:
-            insert(connection, "accepted", 10, [first])
+            insert(connection, [first])
             insert_legs(connection, more)
         if self._entry:
             connection.execute("INSERT INTO outbox (letter, entry) VALUES (?, ?)", (letter, self._entry))

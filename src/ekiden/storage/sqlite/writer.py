@@ -4,7 +4,7 @@ Rules
 1. It commits what has gathered while the last commit ran, at most MAX_BATCH verbs; nobody waits on a timer.
 2. From BEGIN to COMMIT it holds the write lock, so that processes take turns in the order of asking.
 3. Verbs of one process take effect in the order they were given. Accepts and records of different legs commute, and
-   are gathered into few statements; every other verb is a barrier.
+   are gathered into one statement (`schema.OWN`); every other verb is a barrier.
 4. One verb's failure never undoes its neighbours: if the batch fails, it is rolled back and each verb gets a
    transaction of its own. That is slow; but the cause is a full disk or a defect of ours, never a peer's doing.
 5. After an I/O error nothing is tried again on this connection: the verbs fail and the next batch opens a new one.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from queue import SimpleQueue
 from typing import Any, Final
@@ -24,12 +24,12 @@ from typing import Any, Final
 import apsw
 
 from ekiden.ports.spool import SpoolFailed
-from ekiden.storage.sqlite.connection import DatabaseRefused, WriteLock, rows, transaction
+from ekiden.storage.sqlite.connection import DatabaseRefused, WriteLock, transaction
+from ekiden.storage.sqlite.schema import OWN, WORK_WIDTH
 
-#: Bounds the time from BEGIN to COMMIT (about 20 ms for 512 letters of 4 KiB), in which other processes wait.
-MAX_BATCH: Final = 512
-#: Rows of one statement at most; below, the next power of two, so that few statements are ever compiled.
-MAX_ROWS: Final = 256
+#: Bounds the time in which other processes wait (about 10 ms for 256 letters of 4 KiB), and is one statement's rows;
+#: a statement has the next power of two, so that few are ever compiled.
+MAX_BATCH: Final = 256
 
 #: After these the connection is not trusted any more (rule 5).
 BROKEN: Final = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.CantOpenError, apsw.ProtocolError)
@@ -60,6 +60,11 @@ class Verb:
         """Whether its result is claims, which a spool that is closing must not make any more."""
         return self.abandoned is not None
 
+    def fail(self, error: SpoolFailed) -> None:
+        """On the loop, instead of submitting it."""
+        self.error = error
+        self.settle()
+
     def settle(self) -> None:
         """On the loop: tells who waits."""
         future = self.future
@@ -76,7 +81,7 @@ class Verb:
 
 
 class Accept(Verb):
-    """A new letter: `row` for `accepted`, `more` for the legs after the first; `result` is known beforehand."""
+    """A new letter: `row` for `work`, `more` for the legs after the first; `result` is known beforehand."""
 
     __slots__ = ("more", "row")
 
@@ -87,13 +92,13 @@ class Accept(Verb):
 
 
 class Finish(Verb):
-    """The last word on a leg whose content is no file and that leaves nothing behind: `row` for `finished`."""
+    """The last word on a leg whose content is no file and that leaves nothing behind: `row` for `work`."""
 
     __slots__ = ("row",)
 
-    def __init__(self, future: asyncio.Future[Any], row: tuple[Any, ...]) -> None:
+    def __init__(self, future: asyncio.Future[Any], letter: int, number: int, owner: int, entry: bytes) -> None:
         super().__init__(_nothing, future)
-        self.row = row
+        self.row = (letter, number, entry, None, None, None, None, None, owner, None)
 
 
 class Retell(Verb):
@@ -107,8 +112,8 @@ def _nothing(_: apsw.Connection) -> None:
 
 
 class Writer:
-    """`open_connection` gives a fresh connection with the schema and the TEMP statements in place. `is_full`: whether
-    an I/O error has a full disk for its cause."""
+    """`open_connection` gives a fresh connection with the schema in place. `is_full`: whether an I/O error has a full
+    disk for its cause."""
 
     def __init__(
         self,
@@ -117,7 +122,8 @@ class Writer:
         is_full: Callable[[], bool],
     ) -> None:
         self._open_connection = open_connection
-        self._connection: apsw.Connection | None = open_connection()
+        self._lost: list[tuple[Any, ...]] = []
+        self._connection: apsw.Connection | None = self._open()
         self._lock = lock
         self._is_full = is_full
         self._pending: deque[Verb] = deque()
@@ -178,8 +184,7 @@ class Writer:
         if connection is None:
             return
         try:
-            with self._lock, transaction(connection):
-                run_batch(connection, batch)
+            self._transact(connection, batch)
         except BROKEN as error:
             self._break_off(batch, error)
         except Exception as error:  # rule 4
@@ -192,11 +197,41 @@ class Writer:
                         self._fail(batch[number + 1 :], error)
                         return
 
+    def _transact(self, connection: apsw.Connection, batch: Sequence[Verb]) -> None:
+        self._lost.clear()
+        accepts, finishes, plain = _sorted(batch)
+        if plain:
+            new = [verb.row for verb in accepts] + [verb.row for verb in finishes]
+            with self._lock:
+                insert(connection, new)  # one statement is a transaction by itself
+        else:
+            with self._lock, transaction(connection):
+                _run(connection, batch)
+        self._judge(finishes)
+
+    def _judge(self, finishes: Sequence[Finish]) -> None:
+        """Of two words on one leg, the first was the last word."""
+        lost = Counter(self._lost)
+        for verb in reversed(finishes):
+            key = verb.row[:2]
+            verb.result = not lost[key]
+            lost[key] -= not verb.result
+
+    def _open(self) -> apsw.Connection:
+        connection = self._open_connection()
+        connection.create_scalar_function("lost", self._note_lost, 2, flags=apsw.SQLITE_INNOCUOUS)
+        for statement in OWN:
+            connection.execute(statement)
+        return connection
+
+    def _note_lost(self, *key: Any) -> None:
+        self._lost.append(key)
+
     def _ready(self, batch: Sequence[Verb]) -> apsw.Connection | None:
         """The connection, made anew if it was lost; None if that failed, and the verbs with it."""
         if self._connection is None:
             try:
-                self._connection = self._open_connection()
+                self._connection = self._open()
             except (DatabaseRefused, apsw.Error, OSError) as error:
                 self._fail(batch, error)
         return self._connection
@@ -222,69 +257,61 @@ class Writer:
             verb.unknown = unknown
 
 
-def run_batch(connection: apsw.Connection, batch: Iterable[Verb]) -> None:
-    """Everything of `batch` within the transaction that is open, in few statements (rule 3)."""
+def _sorted(batch: Sequence[Verb]) -> tuple[list[Accept], list[Finish], bool]:
+    """Accepts, finishes, and whether one statement for them is all that the batch needs."""
     accepts: list[Accept] = []
     finishes: list[Finish] = []
-    others: list[Verb] = []
+    plain = True
     for verb in batch:
-        kind = type(verb)
-        if kind is Accept:
-            accepts.append(verb)  # type: ignore[arg-type]
-        elif kind is Finish:
-            finishes.append(verb)  # type: ignore[arg-type]
-        elif kind is Retell:
-            others.append(verb)
+        if type(verb) is Accept:
+            accepts.append(verb)
+            plain = plain and not verb.more
+        elif type(verb) is Finish:
+            finishes.append(verb)
         else:
-            _flush(connection, accepts, finishes, others)
+            plain = False
+    return accepts, finishes, plain
+
+
+def _run(connection: apsw.Connection, batch: Iterable[Verb]) -> None:
+    """Everything of `batch` within the transaction that is open; what commutes is gathered up to each barrier."""
+    gathered: list[Verb] = []
+    for verb in batch:
+        if isinstance(verb, (Accept, Finish, Retell)):
+            gathered.append(verb)
+        else:
+            _run_gathered(connection, gathered)
+            gathered.clear()
             verb.result = verb.act(connection)
-    _flush(connection, accepts, finishes, others)
+    _run_gathered(connection, gathered)
 
 
-def _flush(connection: apsw.Connection, accepts: list[Accept], finishes: list[Finish], others: list[Verb]) -> None:
-    if accepts:
-        insert(connection, "accepted", 10, [verb.row for verb in accepts])
-        more = [row for verb in accepts for row in verb.more]
-        if more:
-            insert_legs(connection, more)
-        accepts.clear()
-    if finishes:
-        _finish(connection, finishes)
-        finishes.clear()
-    for verb in others:
-        verb.result = verb.act(connection)
-    others.clear()
+def _run_gathered(connection: apsw.Connection, verbs: Sequence[Verb]) -> None:
+    accepts, finishes, _ = _sorted(verbs)
+    insert(connection, [verb.row for verb in accepts] + [verb.row for verb in finishes])
+    insert_legs(connection, [row for verb in accepts for row in verb.more])
+    for verb in verbs:
+        if type(verb) is Retell:
+            verb.result = verb.act(connection)
 
 
-def _finish(connection: apsw.Connection, finishes: Sequence[Finish]) -> None:
-    insert(connection, "finished", 4, [verb.row for verb in finishes])
-    lost = rows(connection, "SELECT letter, number FROM lost")
-    if lost:
-        connection.execute("DELETE FROM lost")
-    for verb in finishes:
-        verb.result = not lost or verb.row[:2] not in lost
+_statements: dict[int, str] = {}
+_ROW: Final = f"({','.join('?' * WORK_WIDTH)})"
 
 
-_statements: dict[tuple[str, int], str] = {}
-
-
-def insert(connection: apsw.Connection, into: str, width: int, new: Sequence[tuple[Any, ...]]) -> None:
-    """Rows of `width` values in as few statements as possible; a statement is filled up with NULL rows, which the
-    triggers pass over."""
-    start = 0
-    while start < len(new):
-        part = new[start : start + MAX_ROWS]
-        start += MAX_ROWS
-        count = 1 << (len(part) - 1).bit_length()
-        statement = _statements.get((into, count))
-        if statement is None:
-            row = f"({','.join('?' * width)})"
-            statement = _statements[into, count] = f"INSERT INTO {into} VALUES {','.join([row] * count)}"
-        values: list[Any] = []
-        for one in part:
-            values += one
-        values += [None] * (width * (count - len(part)))
-        connection.execute(statement, values)
+def insert(connection: apsw.Connection, new: Sequence[tuple[Any, ...]]) -> None:
+    """At most MAX_BATCH rows into `work`, as one statement."""
+    if not new:
+        return
+    count = 1 << (len(new) - 1).bit_length()
+    statement = _statements.get(count)
+    if statement is None:
+        statement = _statements[count] = f"INSERT INTO work VALUES {','.join([_ROW] * count)}"
+    values: list[Any] = []
+    for row in new:
+        values += row
+    values += [None] * (WORK_WIDTH * (count - len(new)))
+    connection.execute(statement, values)
 
 
 def insert_legs(connection: apsw.Connection, new: Sequence[tuple[Any, ...]]) -> None:
