@@ -43,9 +43,9 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class Tls(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     certificate: Annotated[
-        Path, doc("PEM file: our certificate, then the chain. Left out: see README, a first real configuration.")
+        Path, doc("PEM file: our certificate, then the chain. Without it only relay can be open, and has no STARTTLS.")
     ] = ""
-    private_key: Annotated[Path, doc("PEM file, readable by the service user alone.")] = ""
+    private_key: Annotated[Path, doc("PEM file; the service user must be able to read it, others must not.")] = ""
 
 
 class Listen(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,7 +102,9 @@ class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         doc("smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or lmtp+unix:///PATH; several are tried in order."),
     ]
     username: Annotated[str, doc("Login at that server.")] = ""
-    password_file: Annotated[Path, doc("File with the password, readable by the service user alone.")] = ""
+    password_file: Annotated[
+        Path, doc("File with the password; the service user must be able to read it, others must not.")
+    ] = ""
     password_env: Annotated[str, doc("Or the name of an environment variable that holds it.")] = ""
     tls: Annotated[
         str,
@@ -117,7 +119,7 @@ class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Dns(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    nameservers: Annotated[tuple[Address, ...], doc("Resolvers to ask. Default: the system's.")] = ()
+    nameservers: Annotated[tuple[Address, ...], doc("Resolvers to ask. None: those of the system.")] = ()
     timeout: Annotated[Duration, doc("How long one question may take, all tries together.")] = 10.0
 
 
@@ -164,8 +166,8 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         str, doc("Our name in greetings, HELO and Received: the name our address resolves to and from.")
     ]
     data_dir: Annotated[Path, doc("Queue, accounts, mailboxes and history; belongs to the service user alone.")]
-    user: Annotated[str, doc("Who the workers run as when started as root.")] = ""
-    workers: Annotated[int, doc("Worker processes. Default: the number of CPUs.")] = 0
+    user: Annotated[str, doc("Who the server becomes when root started it.")] = ""
+    workers: Annotated[int, doc("Worker processes; 0: as many as there are CPUs.")] = 0
     postmaster: Annotated[
         str, doc("Who gets mail to postmaster@ our domains when no account or alias of that name exists.")
     ] = ""

@@ -1,0 +1,188 @@
+"""Makes docs/ekiden.example.toml: every key of the configuration with its sentence, its default and an example.
+
+The model (src/ekiden/config/model.py) is the source of keys, sentences and defaults; what is only an example stands
+here. A line `#key = value` shows a default and can be uncommented as it is; a line `# text` is for people.
+
+    python tools/example_config.py            writes docs/ekiden.example.toml
+    python tools/example_config.py --check    exit 1 if it is not what the model says
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from ekiden.config.model import RESTART_KEYS, Config, Section
+
+EXAMPLE = Path(__file__).resolve().parent.parent / "docs" / "ekiden.example.toml"
+WIDTH = 110
+HEAD = f"""\
+Ekiden's configuration: every key. Made by tools/example_config.py from src/ekiden/config/model.py; do not edit it here,
+copy it. `ekiden config check` reports every mistake at once, each with its line and what would be right.
+
+Lines such as "#workers = 0" show the default: leave them as they are, or take the # away and change the value. What
+stands without # is an example for the domain example.org; so is [[route]].
+
+Durations: "500ms", "30s", "5m", "4h", "5d", "1w" or a number of seconds. Sizes: "64KiB", "50MiB", "2GiB" or a number
+of octets. Relative paths are relative to the folder of this file.
+
+A reload (systemctl reload ekiden, or SIGHUP) takes every change, except for {", ".join(RESTART_KEYS)}: those need a
+restart."""
+
+#: What a household with the domain example.org would write. Keys that are not here are shown with their default.
+VALUES: dict[str, Any] = {
+    "hostname": "mail.example.org",
+    "data_dir": "/var/lib/ekiden",
+    "user": "ekiden",
+    "tls.certificate": "/etc/ekiden/cert.pem",
+    "tls.private_key": "/etc/ekiden/key.pem",
+    "listen.relay": ["0.0.0.0:25", "[::]:25"],
+    "listen.submission": ["0.0.0.0:587", "[::]:587"],
+    "listen.submissions": ["0.0.0.0:465", "[::]:465"],
+    "listen.pop3s": ["0.0.0.0:995", "[::]:995"],
+    "domain.name": "example.org",
+    "route.match": "*.partner.example",
+    "route.to": ["smtp://mx1.partner.example:25", "smtp://mx2.partner.example:25"],
+}
+#: One sentence above each table; `[[...]]` may be repeated.
+TABLES = {
+    "tls": "The certificate that mail programs and other servers see. People's doors need one.",
+    "listen": "The doors, as address and port. 0.0.0.0 is every IPv4 address, [::] every IPv6 address of this machine. "
+    "A door that is left out is closed.",
+    "relay": "Who may send through port 25 without a login. Everybody else reaches only the domains below.",
+    "domain": "Our domains: one [[domain]] each.",
+    "route": "Ways that are not the MX of the domain, such as a smarthost: one [[route]] each. Default: none.",
+    "dns": "How names are looked up.",
+    "delivery": "How letters leave, and how long it is tried.",
+    "limits": "What one letter, session or worker may take.",
+    "history": "What `ekiden trace` can tell about letters that are gone.",
+    "log": "One JSON object a line.",
+}
+#: Tables that are shown commented out as a whole.
+ONLY_SHOWN = frozenset({"route"})
+
+
+class Key(NamedTuple):
+    """`kind` is duration, size, address, path or ''; `default` is msgspec.NODEFAULT if the key is required."""
+
+    table: str
+    name: str
+    sentence: str
+    kind: str
+    default: Any
+
+    @property
+    def path(self) -> str:
+        return f"{self.table}.{self.name}" if self.table else self.name
+
+
+class Table(NamedTuple):
+    name: str
+    repeated: bool
+    keys: list[Key]
+
+
+def tables() -> Iterator[Table]:
+    """The keys at the top (a table without a name), then every table in the order of the model."""
+    hints = get_type_hints(Config, include_extras=True)
+    inner = {name: _section(hint) for name, hint in hints.items()}
+    yield Table("", repeated=False, keys=[key for key in _keys("", Config) if inner[key.name] is None])
+    for name, section in inner.items():
+        if section is not None:
+            yield Table(name, repeated=get_origin(hints[name]) is tuple, keys=list(_keys(name, section)))
+
+
+def render() -> str:
+    blocks = [_comment(HEAD)]
+    for table in tables():
+        off = "#" if table.name in ONLY_SHOWN else ""
+        if table.name:
+            opening = f"[[{table.name}]]" if table.repeated else f"[{table.name}]"
+            blocks.append(f"\n{_comment(TABLES[table.name])}\n{off}{opening}")
+        blocks += [_block(key, off) for key in table.keys]
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_value(value: Any, kind: str) -> str:
+    """A default or an example as people would write it in TOML."""
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(render_value(item, "") for item in value) + "]"
+    if isinstance(value, bool | str):
+        return json.dumps(value, ensure_ascii=False)
+    if kind == "duration":
+        return _largest_unit(value, (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)))
+    if kind == "size":
+        return _largest_unit(value, (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1)))
+    return str(value)
+
+
+def _largest_unit(value: float, units: tuple[tuple[str, int], ...]) -> str:
+    for unit, worth in units:
+        if value >= worth and value % worth == 0:
+            return f'"{int(value // worth)}{unit}"'
+    return str(value)
+
+
+def _block(key: Key, off: str) -> str:
+    sentence, required = key.sentence, key.default is msgspec.NODEFAULT
+    default = "" if required else render_value(key.default, key.kind)
+    if key.path not in VALUES:
+        return f"{_comment(sentence)}\n#{key.name} = {default}"
+    if required:
+        sentence += " Required."
+    elif key.default not in ("", ()):
+        sentence += f" Default: {default}."
+    return f"{_comment(sentence)}\n{off}{key.name} = {render_value(VALUES[key.path], key.kind)}"
+
+
+def _comment(text: str) -> str:
+    unbroken = re.sub(r"\{[^}]*\}", lambda braces: braces[0].replace(" ", "\0"), text)
+    paragraphs = [textwrap.wrap(p, WIDTH - 2, break_on_hyphens=False) for p in unbroken.split("\n\n")]
+    return "\n#\n".join("\n".join(f"# {line}" for line in lines) for lines in paragraphs).replace("\0", " ")
+
+
+def _keys(table: str, section: type[Section]) -> Iterator[Key]:
+    hints = get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        sentence = kind = ""
+        for meta in _metas(hints[field.name]):
+            sentence = meta.description or sentence
+            kind = (meta.extra or {}).get("kind", kind)
+        yield Key(table, field.name, sentence, kind, field.default)
+
+
+def _metas(hint: Any) -> list[msgspec.Meta]:
+    found: list[msgspec.Meta] = []
+    while get_origin(hint) is Annotated:
+        hint, *metas = get_args(hint)
+        found = [*(meta for meta in metas if isinstance(meta, msgspec.Meta)), *found]
+    return found
+
+
+def _section(hint: Any) -> type[Section] | None:
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
+    return inner if isinstance(inner, type) and issubclass(inner, Section) else None
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    text = render()
+    if not arguments:
+        EXAMPLE.write_text(text, encoding="utf-8")
+    elif not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:
+        print("docs/ekiden.example.toml is not what the model says; run tools/example_config.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
