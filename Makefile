@@ -2,8 +2,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+UV     ?= uv
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+LOCK   := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml requirements/build.in
 
-.PHONY: help install run test check bench format clean
+.PHONY: help install run test check bench format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be done here
@@ -23,6 +27,7 @@ check: $(VENV)/.tested  ## ruff, mypy --strict, import contracts, generated docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/rfc_table.py --check
+	@$(BIN)/python tools/example_config.py --check
 
 bench: $(VENV)/.installed  ## letters a second beside Postfix, in the same run (needs the Debian package postfix)
 	@$(BIN)/ekiden bench
@@ -30,6 +35,10 @@ bench: $(VENV)/.installed  ## letters a second beside Postfix, in the same run (
 format: $(VENV)/.tested  ## put the code into the project's form
 	@$(BIN)/ruff check --fix src tests tools
 	@$(BIN)/ruff format src tests tools
+
+lock:  ## new versions into requirements/*.lock, with hashes (needs uv)
+	@$(LOCK) --upgrade --output-file requirements/runtime.lock
+	@$(LOCK) --upgrade --extra test --extra check -c requirements/runtime.lock --output-file requirements/test.lock
 
 clean:  ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -42,12 +51,15 @@ $(VENV)/bin/pip:
 	@echo "Creating $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(VENV)/bin/pip
+# Everything comes from the lock files, with hashes, the build backend too: the second line fetches nothing.
+$(VENV)/.installed: pyproject.toml requirements/runtime.lock | $(VENV)/bin/pip
 	@echo "Installing Ekiden into $(VENV) (about half a minute the first time) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@$(PIP_INSTALL) --require-hashes -r requirements/runtime.lock
+	@$(PIP_INSTALL) --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.tested: pyproject.toml | $(VENV)/bin/pip
+$(VENV)/.tested: pyproject.toml requirements/test.lock | $(VENV)/bin/pip
 	@echo "Installing Ekiden and what its tests need into $(VENV) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	@$(PIP_INSTALL) --require-hashes -r requirements/test.lock
+	@$(PIP_INSTALL) --no-index --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.installed
