@@ -48,6 +48,7 @@ class Deposit:
     def begin(self) -> bool:
         """False: it was delivered before; there is nothing to do. Raises OSError, FileNotFoundError if folders miss."""
         if self._journal.has(self._ticket.key):
+            self._tmp.unlink(missing_ok=True)  # a kill may have come between steps 4 and 5
             return False
         while not self._open_new():
             if folder := self._found_in():

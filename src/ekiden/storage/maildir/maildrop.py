@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from array import array
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -158,7 +159,12 @@ def base_of_path(path: str) -> str:
 
 
 def _open_for_reading(path: Path) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    # Not blocking: somebody may have put a named pipe there.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileNotFoundError(f"{path} is no plain file")
+    return fd
 
 
 def _where(maildir: Path) -> dict[str, str]:
@@ -232,15 +238,11 @@ class SizeCache:
 
 def measure(path: Path) -> int | None:
     """What RETR will transmit of a file. None: it is gone, or no plain file that we may read."""
-    try:
-        fd = _open_for_reading(path)
-    except OSError:
-        return None
     ends = LineEnds()
-    with open(fd, "rb", buffering=0) as file:
-        try:
+    try:
+        with open(_open_for_reading(path), "rb", buffering=0) as file:
             while piece := file.read(MEASURE_OCTETS):
                 ends.feed(piece)
-        except IsADirectoryError:
-            return None
+    except OSError:
+        return None
     return ends.transmitted

@@ -28,7 +28,9 @@ _HOST: Final = "ekiden"
 
 def account_folder(account: str) -> tuple[str, str]:
     """(domain, local part) of an account name in key form, as folder names."""
-    local_part, _, domain = account.rpartition("@")
+    local_part, at, domain = account.rpartition("@")
+    if not at:
+        local_part, domain = account, ""
     return _folder_name(domain), _folder_name(local_part)
 
 
@@ -77,7 +79,7 @@ def virtual_size(base: str) -> int | None:
 
 def unique_id(base: str) -> str:
     """Stable for the life of the file, whatever flags it gets: the base name, or its hash if that is no unique id."""
-    if len(base) <= MAX_UNIQUE_ID and all("\x21" <= c <= "\x7e" for c in base):
+    if 1 <= len(base) <= MAX_UNIQUE_ID and all("\x21" <= c <= "\x7e" for c in base):
         return base
     return "h" + hashlib.sha256(base.encode("utf-8", "surrogateescape")).hexdigest()[:40]
 

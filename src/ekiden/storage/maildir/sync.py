@@ -48,6 +48,12 @@ class SharedSync:
         finally:
             self._leave(directory, turns)
 
+    def waiting(self, directory: Path) -> int:
+        """How many calls for it are under way; for tests."""
+        with self._mutex:
+            turns = self._turns.get(directory)
+            return turns.users if turns is not None else 0
+
     def _enter(self, directory: Path) -> _Turns:
         with self._mutex:
             turns = self._turns.get(directory)
