@@ -250,8 +250,10 @@ async def test_a_failing_sync_fails_the_verbs_and_the_next_ones_work(tmp_path, d
     spool = opened(tmp_path)
     first = await put(spool)
     disk.failures = 1
+    broken = spool._writer._connection
     with pytest.raises(SpoolFailed, match="IOError"):
         await put(spool)
+    assert spool._writer._connection is not broken
     second = await put(spool)
     assert {letter.letter for letter in await spool.find(Selection())} == {first.letter, second.letter}
     disk.failures = 1
@@ -271,7 +273,7 @@ async def test_a_large_letter_whose_commit_is_unknown_keeps_its_file_until_the_n
     disk.failures = 1
     with pytest.raises(SpoolFailed):
         await put(spool, 100_000)
-    assert len(files(tmp_path)) == 1
     await spool.close()
+    assert len(files(tmp_path)) == 1
     await opened(tmp_path).close()
     assert files(tmp_path) == []

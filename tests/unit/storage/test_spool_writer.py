@@ -13,7 +13,7 @@ from tests.fakes.clock import FakeClock
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
 from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.ports.spool import Record, Selection, SpoolFailed, Steer
-from ekiden.storage.sqlite import queries
+from ekiden.storage.sqlite import queries, verbs
 from ekiden.storage.sqlite.connection import DatabaseRefused
 from ekiden.storage.sqlite.content import SpoolDraft
 from ekiden.storage.sqlite.reading import ReadOnlySpool
@@ -72,7 +72,7 @@ async def test_neighbours_of_a_failing_verb_survive(spool):
     (taken,) = await accept(spool)
     (ending,) = await accept(spool)
     gate = await closed_gate(spool)
-    verbs = [
+    given = [
         accept(spool),
         accept(spool, letter=taken.letter),  # fails: that letter is there already
         spool.record(finished(ending)),
@@ -83,7 +83,7 @@ async def test_neighbours_of_a_failing_verb_survive(spool):
         accept(spool, claim=False),
     ]
     await gate.open()
-    answers = await asyncio.gather(*verbs, return_exceptions=True)
+    answers = await asyncio.gather(*given, return_exceptions=True)
     assert [isinstance(answer, SpoolFailed) for answer in answers] == [n in (1, 3, 6) for n in range(8)]
     assert answers[2] is True
     assert answers[5] == 1
@@ -101,13 +101,13 @@ async def test_a_failing_verb_alone_fails_alone(spool):
 
 async def test_more_than_a_batch_with_barriers_in_between(spool):
     gate = await closed_gate(spool)
-    verbs = []
+    given = []
     for number in range(3 * MAX_BATCH):
-        verbs.append(accept(spool))
+        given.append(accept(spool))
         if number % 100 == 50:
-            verbs.append(spool._do(lambda c: c.execute("SELECT count(*) FROM letter").get))
+            given.append(spool._do(lambda c: c.execute("SELECT count(*) FROM letter").get))
     await gate.open()
-    answers = await asyncio.gather(*verbs)
+    answers = await asyncio.gather(*given)
     assert [answer for answer in answers if isinstance(answer, int)] == list(range(51, 3 * MAX_BATCH, 100))
     records = [spool.record(finished(answer[0])) for answer in answers if isinstance(answer, list)]
     assert await asyncio.gather(*records) == [True] * (3 * MAX_BATCH)
@@ -153,6 +153,14 @@ async def test_a_million_letters_are_read_in_pages(spool, monkeypatch):
     assert pages == [letters[:4], letters[4:8], letters[8:]]
     await spool.release([], 0.0)
     assert await spool.apply(Selection(), Steer.HOLD, now=0.0) == 0
+
+
+@pytest.mark.parametrize("steer", list(Steer))
+async def test_a_leg_that_was_claimed_between_listing_and_steering_is_left_alone(spool, steer):
+    (claim,) = await accept(spool)
+    keys = [(claim.letter, claim.leg.number)]
+    assert await spool._do(lambda c: verbs.steer_legs(c, steer, keys, 1.0, "")) == 0
+    assert (await spool.counts())["claimed"] == 1
 
 
 async def test_incarnations_are_never_used_again_and_never_share_their_bits(tmp_path):

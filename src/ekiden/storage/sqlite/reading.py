@@ -76,11 +76,12 @@ class SpoolReader:
 
     async def close(self) -> None:
         await self._ask(self._queries.close)
-        self._shut_down()
+        await self._end_threads()
 
-    def _shut_down(self) -> None:
+    async def _end_threads(self) -> None:
+        """What the file threads have begun is done before this returns."""
+        await asyncio.get_running_loop().run_in_executor(self._readers, self._pool.shutdown)
         self._readers.shutdown(wait=False)
-        self._pool.shutdown(wait=False)
 
     async def _ask(self, question: Callable[[], T]) -> T:
         """On the reading thread. Raises SpoolFailed."""

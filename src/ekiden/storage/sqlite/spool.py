@@ -295,7 +295,7 @@ class SqliteSpool(SpoolReader):
         await loop.run_in_executor(self._pool, self._writer.stop)
         os.close(self._life)
         self._incarnations.forget(self._incarnation)
-        self._shut_down()
+        await self._end_threads()
 
     # Inside --------------------------------------------------------------------------------------------------------
 
