@@ -1,7 +1,7 @@
 """The composition root: builds a worker's objects out of a configuration, and exchanges them at a reload.
 
 Two kinds of parts:
-    for life          stores, connections, the doors' sockets, delivery: made once by `Works.open`
+    for life          stores, connections, the doors' sockets, delivery: made once
     of a configuration  doorways, certificates, resolver, lists, secrets: made by `_rules`, whole, before anything is
     exchanged
 
@@ -72,7 +72,7 @@ class _Rules(NamedTuple):
 
 
 class Works:
-    """A worker's whole object graph. On one event loop; made by `open`."""
+    """A worker's whole object graph. On one event loop."""
 
     def __init__(self, config: Config, events: EventSink) -> None:
         """Opens the stores. Raises StoreRefused, StartRefused."""
@@ -115,10 +115,12 @@ class Works:
 
     # ---- life
 
-    async def open(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> None:
-        """Frees what dead workers held, begins to deliver, opens the doors."""
+    async def start(self) -> None:
+        """Frees what dead workers held, and begins to deliver."""
         await self.spool.free_dead_claims()
         self.delivery.start()
+
+    async def open_doors(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> None:
         await self.doors.open(sockets, self._rules.services)
 
     async def reload(self, config: Config) -> None:

@@ -8,6 +8,8 @@ Called by `cli.serve`.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +30,17 @@ from ekiden.model.events import ServerChanged
 from ekiden.telemetry.log import DirectLog
 from ekiden.telemetry.output import Output
 
+#: What a worker needs, those modules included that others import when they are first called.
+_LATE: Final = (
+    "encodings.ascii",
+    "encodings.idna",
+    "encodings.latin_1",
+    "ekiden.app.worker",
+    "ekiden.net.dns_query",
+    "ekiden.storage.passwords",
+    "ekiden.storage.sqlite.directory",
+    "ekiden.storage.sqlite.spool",
+)
 _LEVELS: Final = {Weight.WRONG: "warning", Weight.NOTE: "info"}
 
 
@@ -43,6 +56,7 @@ def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
     doors = bind_doors(config)
     try:
         lock = data_folder.claim(config.data_dir, identity)  # open as long as we, or a worker, live
+        _import_everything()
         privileges.become(identity)
         log = DirectLog(_open_output(config), SystemClock().now)
     except StartRefused:
@@ -58,11 +72,18 @@ def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
         log=log,
         ready=ready,
     )
-    import ekiden.app.worker  # noqa: F401 - before the fork, so that workers share its pages
-
     status = Supervisor(plan).run()
     assert lock >= 0
     return status
+
+
+def _import_everything() -> None:
+    """Before the fork, so that workers share the pages; and before root is given up: our own code may lie where only
+    root can read it."""
+    for module in _LATE:
+        importlib.import_module(module)
+    with contextlib.suppress(ImportError):  # asyncio's own loop will do
+        importlib.import_module("uvloop")
 
 
 def _work(doors: BoundDoors, slot: int, config: Config, orders: socket.socket, heartbeats: Heartbeats) -> int:

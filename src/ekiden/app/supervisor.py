@@ -244,7 +244,7 @@ class Supervisor:
                 self._tell("worker-died", _render_status(code), pid=pid, level="warning")
             return
         self._tell("worker-died", _render_status(code), pid=pid, level="error")
-        if not self._told_ready:  # rule 2
+        if not (self._told_ready or self._heartbeats.is_ready(slot.number)):  # rule 2
             if code != CANNOT_START:
                 print("ekiden: the first worker died at its start; the log says why", file=sys.stderr)
             self._status = 1

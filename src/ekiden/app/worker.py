@@ -84,9 +84,10 @@ class _Worker:
         loop.set_exception_handler(self._loop_fault)
         self._orders.setblocking(False)  # noqa: FBT003 - the library's form
         loop.add_reader(self._orders, self._read_orders)
-        await works.open(sockets)
+        await works.start()
         self._ready = True
         self._tick()
+        await works.open_doors(sockets)
         await self._stop.wait()
         try:
             await works.drain(self._within)
