@@ -141,18 +141,19 @@ def _show_trail(home: LabServer, letter: str) -> None:
     for entry in _trail_entries(home, letter):
         for outcome in entry["outcomes"]:
             _say(f"  next hop    {_next_hop(entry['next_hop'])}")
-            if outcome.get("remote"):
-                _say(f"  connection  to {outcome['remote']}, {outcome.get('tls') or 'not encrypted'}")
-            _say(f"  outcome     {outcome['kind']}: {outcome['reply']}")
+            if outcome["remote"]:
+                _say(f"  connection  to {outcome['remote']}, {outcome['tls'] or 'not encrypted'}")
+                _say(f"  its reply   {outcome['code']} {outcome['status']} {outcome['text']}")
+            _say(f"  outcome     {outcome['outcome']}{'' if outcome['remote'] else ': ' + outcome['text']}")
 
 
 def _trail_entries(server: LabServer, letter: str) -> list[dict[str, Any]]:
     """The trail is written a moment after the outcome: waits for it."""
     deadline = time.monotonic() + ARRIVAL_SECONDS
     while time.monotonic() < deadline:
-        entries: list[dict[str, Any]] = [e for found in server.trail(letter)["letters"] for e in found["attempts"]]
-        if entries:
-            return entries
+        story = server.trail(letter)[0]
+        if story["trail"] and not story["queued"]:
+            return list(story["trail"])
         time.sleep(0.1)
     return []
 

@@ -141,13 +141,14 @@ class LabServer:
 
     def start(self) -> None:
         """Starts the server in a process group of its own and waits until every door greets or accepts."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ekiden", "serve", "-c", str(self.config_path)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "stderr").open("wb"),
-            start_new_session=True,
-        )
+        with (self.folder / "stderr").open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ekiden", "serve", "-c", str(self.config_path)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
