@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,11 @@ pytestmark = pytest.mark.peer("postfix")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("postfix")
-    for part in (folder, *folder.parents[:2]):
-        part.chmod(0o755)  # Postfix's own user must reach its folder inside
-    return folder
+def folder() -> Iterator[Path]:
+    """Not pytest's own: Postfix's user must be able to go in, and pytest closes its folders to others."""
+    with tempfile.TemporaryDirectory(prefix="ekiden-postfix-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(scope="module")

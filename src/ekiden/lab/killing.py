@@ -21,7 +21,7 @@ from typing import Final
 from ekiden.lab.server import LabFailed, LabServer
 
 #: A letter that the sink answered this shortly before a kill may not have been written down yet: it was in flight.
-IN_FLIGHT_SECONDS: Final = 0.25
+IN_FLIGHT_SECONDS: Final = 0.1
 #: How long the queue may take to empty after the last restart.
 DRAIN_SECONDS: Final = 120.0
 _BODY: Final = b"x" * 70 + b"\r\n"
