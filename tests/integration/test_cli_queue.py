@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +29,13 @@ class House:
 
     def __init__(self, folder):
         self.folder = folder
-        (folder / "ekiden.toml").write_text(
-            'hostname = "mail.example.test"\ndata_dir = "data"\n[log]\nfile = "log.json"\n'
-        )
+        self.write_config()
         self.config = load(str(folder / "ekiden.toml"))
+
+    def write_config(self, extra=""):
+        (self.folder / "ekiden.toml").write_text(
+            f'hostname = "mail.example.test"\ndata_dir = "data"\n{extra}\n[log]\nfile = "log.json"\n'
+        )
 
     async def fill(self):
         self.clock = SystemClock()
@@ -114,6 +121,24 @@ async def test_what_is_being_tried_is_not_removed(house):
     house.run("queue", "remove", house.tried, status=1)
     assert "1 leg being tried right now" in house.errors
     assert house.tried in house.listed()
+
+
+async def test_root_looks_as_the_service_user():
+    """Also where that user cannot read the folder that Python is in."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        house = House(folder)
+        await house.fill()
+        await house.spool.close()
+        house.write_config('user = "nobody"')
+        for path in (folder / "data", *(folder / "data").rglob("*")):
+            shutil.chown(path, "nobody")
+        assert house.delayed in house.run("queue", "list")
+        assert "mailbox busy" in house.run("queue", "show", house.delayed)
+        assert "mailbox busy" in house.run("trace", house.delayed)
 
 
 async def test_an_id_nobody_has(house):

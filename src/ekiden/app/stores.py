@@ -159,7 +159,9 @@ def act_as_user(config: Config, *, make: bool = True) -> None:
 
 def _import_engines() -> None:
     """Everything a command may need: `user` may not be able to read the folder that the program is in."""
-    from ekiden.app import operator_log  # noqa: F401
+    import encodings.unicode_escape  # noqa: F401 - for what is shown of strangers' text
+
+    from ekiden.app import clock, operator_log  # noqa: F401
     from ekiden.storage import passwords  # noqa: F401
     from ekiden.storage.memory import directory, spool  # noqa: F401
     from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401

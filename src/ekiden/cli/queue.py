@@ -199,6 +199,7 @@ def _look(config_path: str, question: Callable[[QueueView], Awaitable[T]]) -> T:
     async def ask() -> T:
         from ekiden.admin.queue import QueueView
         from ekiden.app.stores import act_as_user, read_spool
+        from ekiden.cli import letters  # noqa: F401 - `user` may not be able to read the program's folder
 
         act_as_user(config, make=False)
         reader = read_spool(config)
