@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import scramp.core
+
 from ekiden.proto.sasl import Challenge, Credentials, SaslFault, mechanism, prepare
 
 

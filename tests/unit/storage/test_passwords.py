@@ -7,6 +7,7 @@ import threading
 
 import argon2
 import pytest
+
 from ekiden.ports.passwords import HasherBusy
 from ekiden.storage import passwords
 from ekiden.storage.passwords import Argon2Hasher
