@@ -357,9 +357,12 @@ class Site:
             self._take_unknown(transaction, reason)
         self._free.pop(connection, None)
         if self._lines.pop(connection, None) is not None:
-            if unknown and not connection.letters and not self._lines:
-                # it greets us and hangs up on every letter: as good as down
-                self._open_after = self._around.clock.monotonic() + PAUSE
+            if unknown and not connection.letters:
+                # it greets us and hangs up on every letter: as good as down, so the next host's turn comes first
+                now = self._around.clock.monotonic()
+                self._around.memory.note_failed(line.host.where, now)
+                if not self._lines:
+                    self._open_after = now + PAUSE
             self._around.budget.give()
             self._pump()
 

@@ -211,6 +211,18 @@ async def test_a_host_that_failed_comes_last_for_a_while() -> None:
         assert str(office.connector.calls[3][0]) == "20.0.0.1:25"
 
 
+@pytest.mark.parametrize("answer", [CUT, "421 4.3.2 not now"])
+async def test_a_host_that_greets_and_hangs_up_on_every_letter_gives_way_to_the_next(answer: str) -> None:
+    async with PostOffice() as office:
+        moody, good = FakeSmtpServer({"MAIL": answer}), FakeSmtpServer()
+        office.server("far.test", moody, good)
+        await office.send("bob@far.test")
+        await office.settle()
+        await office.pass_time(site_module.PAUSE + 1)
+        assert good.paths == ["bob@far.test"]
+        assert len(moody.sessions) == 1
+
+
 @pytest.mark.parametrize("code", ["421 4.3.2 busy", "554 5.7.1 go away"])
 async def test_no_host_left_delays_with_the_last_reason(code: str) -> None:
     async with PostOffice() as office:
