@@ -6,6 +6,8 @@ Rules
    cached (`Pending`). No task a command, no timer a wait; one deadline a session, swept by `tick` (DESIGN §4, rules
    1 and 2).
 2. At most one write for what one `received` brought (rule 3).
+   The deadline moves when something was answered, or with every 4 KiB of content: an octet now and then is no progress
+   and holds no session open.
 3. STARTTLS: reading is paused before the 220 is written; afterwards a new session begins that knows nothing (RFC
    3207 §4.2).
 4. What goes wrong inside us is answered 451 with an incident id (invariant 7); the stack goes to the log under the
@@ -27,7 +29,7 @@ from ekiden.model.reply import Reply
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp.server import SmtpServer
-from ekiden.session.doorway import AHEAD_OCTETS, GREETING_SECONDS, IDLE_SECONDS, Doorway
+from ekiden.session.doorway import AHEAD_OCTETS, GREETING_SECONDS, IDLE_SECONDS, PROGRESS_OCTETS, Doorway
 
 TIMED_OUT: Final = Reply(421, "4.4.2", "Idle for too long, closing")
 SHUTTING_DOWN: Final = Reply(421, "4.3.2", "The server is going down for a moment, please come back")
@@ -88,7 +90,8 @@ class Conversation:
         self._clogged = False
         self._paused = False
         self._draining = False
-        self._active = True
+        self._active = False
+        self._unanswered = 0  # octets since the deadline moved last
         self._deadline = 0.0
         self._began = doorway.clock.monotonic()
         self._reason = "lost"
@@ -99,17 +102,17 @@ class Conversation:
     def connected(self, wire: Wire) -> None:
         self._wire = wire
         self._deadline = self._began + GREETING_SECONDS
-        self._active = False
         trusted = wire.peer.address in self.doorway.trusted
         tls = wire.tls is not None
         self._machine = SmtpServer(self.doorway.settings(tls=tls, logged_in=False, trusted=trusted))
         self._begin_session(wire)
         self._machine.greeting()
         self._flush()
+        self._active = False
 
     def received(self, data: bytes) -> None:
         assert self._machine is not None
-        self._active = True
+        self._unanswered += len(data)
         self._machine.receive(data)
         if self._pending is None and not self._clogged:
             self._run()
@@ -141,8 +144,9 @@ class Conversation:
             self._emit_closed()
 
     def tick(self, now: float) -> None:
-        if self._active or self._pending is not None:
+        if self._active or self._pending is not None or self._unanswered >= PROGRESS_OCTETS:
             self._active = False
+            self._unanswered = 0
             self._deadline = now + IDLE_SECONDS
         elif now >= self._deadline:
             self._say_goodbye(TIMED_OUT, "timeout")
@@ -275,6 +279,7 @@ class Conversation:
         assert self._machine is not None
         output = self._machine.output()
         if output and self._wire is not None and not self._wire.is_closing:
+            self._active = True
             self._wire.write(output)
 
     def _pause(self) -> None:

@@ -29,6 +29,9 @@ from ekiden.spool.window import Window
 IDLE_SECONDS: Final = 300.0
 #: Before EHLO nobody has a reason to think for five minutes; scanners do. 60 s still serves a slow satellite link.
 GREETING_SECONDS: Final = 60.0
+#: How much content must come within IDLE_SECONDS: 14 octets a second, less than any modem brought. Who sends a single
+#: octet every few minutes only holds the session open.
+PROGRESS_OCTETS: Final = 4096
 #: What a client may send ahead of our replies before we stop reading: ten times the longest pipelined envelope of
 #: 100 recipients.
 AHEAD_OCTETS: Final = 256 * 1024

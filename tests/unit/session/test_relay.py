@@ -308,3 +308,27 @@ async def test_every_split_of_a_session_gives_the_same_answers(hall: Hall) -> No
             out += await say(wire, b"")
         answers.add(out.replace(out.split(b"Queued as ")[1].split(b"\r\n")[0], b"ID"))
     assert len(answers) == 1
+
+
+async def test_an_octet_now_and_then_holds_no_session_open(hall: Hall) -> None:
+    wire = hall.knock(Door.RELAY)
+    for _ in range(7):
+        await say(wire, b"N")
+        hall.clock.advance(9)
+        conversation(wire).tick(hall.clock.monotonic())
+    assert wire.take().startswith(b"421 4.4.2")
+    assert wire.closed
+
+
+@pytest.mark.parametrize(("octets", "ends"), [(b"x", True), (b"x" * 998 + b"\r\n", False)])
+async def test_content_that_only_drips_is_no_progress(hall: Hall, octets: bytes, ends: bool) -> None:
+    wire = hall.knock(Door.RELAY)
+    await say(wire, ENVELOPE)
+    await say(wire, b"DATA\r\n")
+    user = conversation(wire)
+    user.tick(hall.clock.monotonic())
+    for _ in range(8):
+        await say(wire, octets)
+        hall.clock.advance(50)
+        user.tick(hall.clock.monotonic())
+    assert wire.closed is ends
