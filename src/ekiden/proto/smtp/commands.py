@@ -18,7 +18,7 @@ from ekiden.model.reply import Reply
 from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.auth import auth
 from ekiden.proto.smtp.content import bdat, data
-from ekiden.proto.smtp.events import Event, Hello, MailFrom, Quit, RcptTo, Reset, StartTls
+from ekiden.proto.smtp.events import ContentAborted, Event, Hello, MailFrom, Quit, RcptTo, Reset, StartTls
 from ekiden.proto.smtp.faults import RemoteProtocolError
 from ekiden.proto.smtp.grammar import parse_mail_parameters, parse_rcpt_parameters
 from ekiden.proto.smtp.machine import Machine
@@ -212,6 +212,14 @@ def _not_implemented(machine: Machine, _argument: bytes) -> Event:
     return machine.reject(replies.NOT_IMPLEMENTED)
 
 
+def _web_request(machine: Machine, _argument: bytes) -> None:
+    """A browser or a web service that was made to post to us: what follows as its header and body could be commands."""
+    machine.say(replies.NO_WEB_SERVER)
+    if machine.in_content:
+        machine.pending.append(ContentAborted(replies.NO_WEB_SERVER))
+    machine.hang_up("http")
+
+
 def _quit(machine: Machine, argument: bytes) -> Event | None:
     if argument.strip():
         return machine.reject(replies.EXPECTED_NOTHING)
@@ -280,4 +288,13 @@ COMMANDS: Final[dict[bytes, Command]] = {
     b"TURN": _not_implemented,
     b"ETRN": _not_implemented,
     b"ATRN": _not_implemented,
+    # RFC 9110 §9.3, RFC 5789: methods of HTTP
+    b"GET": _web_request,
+    b"HEAD": _web_request,
+    b"POST": _web_request,
+    b"PUT": _web_request,
+    b"PATCH": _web_request,
+    b"DELETE": _web_request,
+    b"OPTIONS": _web_request,
+    b"CONNECT": _web_request,
 }

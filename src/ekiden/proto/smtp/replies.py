@@ -37,6 +37,7 @@ GARBAGE: Final = Reply(500, "5.5.2", "Expected a command of letters")
 LINE_TOO_LONG: Final = Reply(500, "5.5.2", "Line too long")
 #: RFC 4954 §4 gives it its own status.
 AUTH_LINE_TOO_LONG: Final = Reply(500, "5.5.6", "Line of the authentication exchange too long")
+NO_WEB_SERVER: Final = Reply(421, "4.7.0", "This is a mail server, not a web server, closing the connection")
 NOT_IMPLEMENTED: Final = Reply(502, "5.5.1", "Command not implemented")
 HELLO_FIRST: Final = Reply(503, "5.5.1", "Expected HELO or EHLO first")
 MAIL_FIRST: Final = Reply(503, "5.5.1", "Expected MAIL first")
