@@ -12,6 +12,9 @@ Rules
 5. The login is the whole address. Without `@` it means the first configured domain; letter case does not matter; the
    domain may be written in Unicode; the local part is composed (NFC).
 
+6. A login that is nobody's is told to the postmaster only where it is an address of ours: people type their password
+   into the wrong field, and it must not end in the log (invariant 4).
+
 Called by session/ (conversation, pop3). Sessions ask `still_valid` when the directory says that it changed.
 """
 
@@ -24,7 +27,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from ekiden.model.account import Account
-from ekiden.model.mailbox import Mailbox
+from ekiden.model.mailbox import Mailbox, domain_key
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory, DirectoryFailed
 from ekiden.ports.passwords import HasherBusy, PasswordHasher
@@ -49,7 +52,8 @@ class LoginReason(StrEnum):
 
 
 class LoginResult(NamedTuple):
-    """`account`: set if, and only if, the login is right. `name`: the account name that was meant, for events."""
+    """`account`: set if, and only if, the login is right. `name`: the account name that was meant, for events; ''
+    if that could be something else, such as a password (rule 6)."""
 
     account: Account | None
     reason: LoginReason
@@ -76,6 +80,7 @@ class Authenticator:
         self._hasher = hasher
         self._clock = clock
         self._default_domain = domains[0] if domains else ""
+        self._domains = frozenset(map(domain_key, domains))
         self._key = random.token(32)
         self._recent: dict[bytes, float] = {}  # MAC -> until when (monotonic), oldest first
 
@@ -97,18 +102,23 @@ class Authenticator:
             password = ""  # wrong, at the usual price: no password of ours is longer
         prepared = prepare(password)
         try:
-            return await self._check(name, prepared)
+            return await self._check(login, name, prepared)
         except HasherBusy:
-            return LoginResult(None, LoginReason.BUSY, name)
+            return LoginResult(None, LoginReason.BUSY, self._tellable(login, name))
         except DirectoryFailed:
-            return LoginResult(None, LoginReason.STORE_FAILED, name)
+            return LoginResult(None, LoginReason.STORE_FAILED, self._tellable(login, name))
 
-    async def _check(self, name: str, prepared: str) -> LoginResult:
+    def _tellable(self, login: str, name: str) -> str:
+        """Rule 6."""
+        return name if "@" in login and name.rpartition("@")[2] in self._domains else ""
+
+    async def _check(self, login: str, name: str, prepared: str) -> LoginResult:
         account = await self._directory.account(name) if name else None
         if account is None or not account.enabled:
             await self._hasher.verify_nobody(prepared)
-            reason = LoginReason.UNKNOWN_USER if account is None else LoginReason.DISABLED
-            return LoginResult(None, reason, name)
+            if account is None:
+                return LoginResult(None, LoginReason.UNKNOWN_USER, self._tellable(login, name))
+            return LoginResult(None, LoginReason.DISABLED, name)
         mac = self._mac(account, prepared)
         if self._remembers(mac):
             return LoginResult(account, LoginReason.OK, name)

@@ -244,10 +244,10 @@ class Pop3Session:
         if self._wire is None:
             return
         if result.try_later:
-            self._report.login_failed(login, result.reason)
+            self._report.login_failed(result.name, result.reason)
             self._answer(say.LOGINS_DOWN)
         elif result.account is None:
-            self._login_failed(login, result.reason, say.WRONG_LOGIN)
+            self._login_failed(result.name, result.reason, say.WRONG_LOGIN)
         else:
             self.account, self._epoch = result.account.name, result.account.epoch
             await self._open()

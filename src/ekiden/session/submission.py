@@ -76,14 +76,14 @@ class SubmissionSession(SmtpSession):
         if isinstance(step, sasl.SaslFault):
             return self._login_failed("", step.reason, MALFORMED if step.malformed else WRONG)
         checked = self.doorway.authenticator.check(step.login, step.password)
-        return Pending(checked, lambda done: self._checked(step.login, done))
+        return Pending(checked, self._checked)
 
-    def _checked(self, login: str, done: asyncio.Future[LoginResult]) -> Answer:
+    def _checked(self, done: asyncio.Future[LoginResult]) -> Answer:
         result = done.result()
         if result.try_later:
             return BUSY
         if result.account is None:
-            return self._login_failed(result.name or login, result.reason.value, WRONG)
+            return self._login_failed(result.name, result.reason.value, WRONG)
         self.account = result.account.name
         self._epoch = result.account.epoch
         self.conversation.logged_in()

@@ -479,3 +479,12 @@ class ClogAfter:
         self._left -= 1
         if self._left <= 0:
             self._visit.session.writable(False)
+
+
+async def test_a_password_in_the_field_of_the_login_is_not_logged() -> None:
+    house = await house_with()
+    visit = house.visit()
+    await visit.say("USER hunter2", "PASS alice")
+    assert "hunter2" not in repr(house.events.events)
+    await visit.say("USER alicia@example.test", "PASS x")
+    assert house.events.of(LoginFailed)[-1].account == "alicia@example.test"

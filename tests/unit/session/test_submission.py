@@ -147,3 +147,13 @@ async def test_a_changed_account_ends_its_open_sessions(hall: Hall, change: str)
 async def test_trusted_networks_mean_nothing_here(hall: Hall) -> None:
     wire = hall.knock(Door.SUBMISSIONS, client="10.0.0.7")
     assert (await say(wire, b"EHLO c\r\nMAIL FROM:<a@far.test>\r\n")).count(b"530 5.7.0") == 1
+
+
+@pytest.mark.parametrize("mistaken", ["hunter2hunter2", "hunter2@2hunter", "hunter2@example.org"])
+async def test_a_password_in_the_field_of_the_login_is_not_logged(hall: Hall, mistaken: str) -> None:
+    wire = hall.knock(Door.SUBMISSIONS)
+    await say(wire, b"EHLO c\r\n")
+    assert (await say(wire, plain(mistaken, "alice@example.test"))).startswith(b"535")
+    assert "hunter2" not in repr(hall.events.events)
+    await say(wire, plain("alicia@example.test", "x"))
+    assert hall.events.of(LoginFailed)[-1].account == "alicia@example.test"
