@@ -31,7 +31,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: froze
 
 def echo_json(value: Any) -> None:
     """One JSON value, indented, in UTF-8."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    from ekiden.model.printable import escape_json
+
+    click.echo(escape_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def safe(text: str) -> str:

@@ -1,5 +1,7 @@
 """An event as one line of JSON: the time in front, then the process, then the event (DESIGN §4, rule 9).
 
+Nothing in a line is obeyed by a terminal that shows it (model.printable).
+
 {"time":"2026-11-22T16:17:01.123Z","pid":4711,"event":"letter.accepted","letter":"01h…",…}
 """
 
@@ -11,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from ekiden.model.events import Event
+from ekiden.model.printable import escape_json
 
 
 class LineEncoder:
@@ -31,4 +34,7 @@ class LineEncoder:
             self._second = second
             self._prefix = time.strftime('{"time":"%Y-%m-%dT%H:%M:%S.', time.gmtime(second))
         head = f'{self._prefix}{int((now - second) * 1000):03d}Z","pid":{self.pid},'
-        return b"%b%b\n" % (head.encode(), self._encode(event)[1:])
+        body = self._encode(event)
+        if not body.isascii() or b"\x7f" in body:
+            body = escape_json(body.decode()).encode()
+        return b"%b%b\n" % (head.encode(), body[1:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ekiden.cli import output
@@ -40,3 +42,12 @@ def test_counts():
 def test_times_for_programs():
     assert output.utc_time(0.0) == "1970-01-01T00:00:00Z"
     assert output.utc_time(None) is None
+
+
+def test_json_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"path": "\x9b31m\x7f\u202e\U000e0001駅"}
+    output.echo_json(value)
+    text = capsys.readouterr().out
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "駅" in text
+    assert json.loads(text) == value

@@ -181,3 +181,12 @@ def test_direct(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "log")[0]["reason"] == "quit"
     log.reopen()
     log.close()
+
+
+def test_no_character_that_a_terminal_obeys() -> None:
+    detail = "\x1b[31m \x7f \x9b31m \u2028 \u202e \U000e0001 駅伝 \r\n"
+    line = LineEncoder(FakeClock().now, 1).encode(ServerChanged(what="started", detail=detail))
+    assert line.endswith(b"\n")
+    assert line[:-1].decode().isprintable()
+    assert "駅伝" in line.decode()
+    assert json.loads(line)["detail"] == detail
