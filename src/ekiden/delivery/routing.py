@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from ekiden.config.model import Config, Route
 from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX
 from ekiden.policy.addresses import is_special_purpose, may_connect
-from ekiden.policy.networks import NetworkSet
+from ekiden.policy.networks import NetworkSet, parse_address
 from ekiden.policy.target import Target, is_address, parse_target
 from ekiden.ports.clock import Random
 from ekiden.ports.resolver import AddressAnswer, MxRecord, Resolver, Status
@@ -214,15 +214,21 @@ class _Ourselves:
         """Ours, if we listen at `port`: those configured, and what our own name leads to when we listen on all."""
         listening = [address for address, ours in self._listening if ours == port]
         if not any(address in ("0.0.0.0", "::") for address in listening):  # noqa: S104 - compared, not bound
-            return frozenset(listening)
+            return frozenset(map(_plain, listening))
         answer = await resolver.addresses(self._hostname)
-        return frozenset((*listening, *answer.addresses))
+        return frozenset(map(_plain, (*listening, *answer.addresses)))
 
     def stands_at(self, address: str, ours: frozenset[str]) -> bool:
+        address = _plain(address)
         if address in ours:
             return True
         wildcard = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - compared, not bound
         return wildcard in ours and (address in _LOOPBACK or address == wildcard) and is_special_purpose(address)
+
+
+def _plain(address: str) -> str:
+    """One spelling an address; IPv4-mapped IPv6 leads to the same socket as the IPv4 address in it."""
+    return str(parse_address(address) or address)
 
 
 def _split_address(text: str) -> tuple[str, int]:

@@ -142,6 +142,8 @@ async def test_we_are_the_backup_only_better_hosts_are_tried() -> None:
         ("other.test", "20.0.0.8", ("20.0.0.8:2525",), 25, False),  # another server on our machine
         ("other.test", "20.0.0.9", ("0.0.0.0:25",), 25, False),
         ("other.test", "127.0.0.1", ("0.0.0.0:25",), 25, True),
+        ("other.test", "::ffff:20.0.0.8", ("20.0.0.8:25",), 25, True),  # the same, spelled as IPv6
+        ("other.test", "2a00:1450::1", ("[2A00:1450:0::1]:25",), 25, True),
     ],
 )
 async def test_never_to_ourselves(name: str, address: str, relay: tuple[str, ...], mx_port: int, loops: bool) -> None:
