@@ -5,7 +5,7 @@ Rules
 2. Not ASCII means UTF-8, and only where the caller says so (`utf8`: SMTPUTF8 was given). U-labels must be names that
    IDNA can encode.
 3. The lengths of §4.5.3.1 are minimums, and local parts beyond 64 octets are common (VERP, SRS): the limit of a local
-   part is the command line's. A domain ends at 255 octets and a label at 63, because the DNS knows no longer ones.
+   part is that of a command line without parameters. A domain ends at 255 octets and a label at 63, because the DNS knows no longer ones.
 4. Parsed paths are remembered: the same senders and list members come again and again.
 
 Called by the SMTP server machine, and by everything that reads an address a person typed (with `lenient`).
@@ -24,6 +24,9 @@ from ekiden.model.mailbox import Mailbox
 
 #: RFC 5321 §4.5.3.1.2.
 MAX_DOMAIN: Final = 255
+#: RFC 5321 §4.5.3.1.4: what a command line leaves for a mailbox. Parameters make the line longer, not the path; and
+#: Return-Path must fit into a line of 998 octets.
+MAX_MAILBOX: Final = 512 - len(b"RCPT TO:<>\r\n")
 #: RFC 1035 §2.3.4.
 MAX_LABEL: Final = 63
 #: How many parsed paths are remembered; at most a command line each, so a few MiB in the worst case.
@@ -107,6 +110,8 @@ def _parse_mailbox(octets: bytes, utf8: bool) -> Mailbox:  # noqa: FBT001 - a ca
         if octets.lower() == b"postmaster":
             return Mailbox(octets.decode(), "")
         raise PathError("expected local-part@domain")
+    if len(octets) > MAX_MAILBOX:
+        raise PathError(f"expected an address of at most {MAX_MAILBOX} octets")
     local_part, domain = octets[:at], octets[at + 1 :]
     _check_local_part(local_part)
     if domain.startswith(b"["):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ekiden.model.mailbox import Mailbox
-from ekiden.model.path import PathError, parse_path, render_path
+from ekiden.model.path import MAX_MAILBOX, PathError, parse_path, render_path
 
 
 def parse(octets: bytes, *, utf8: bool = False, lenient: bool = False) -> tuple[Mailbox | None, bytes]:
@@ -114,6 +114,14 @@ def test_dots_anywhere(local_part: str) -> None:
 def test_what_it_does_not_allow(octets: bytes) -> None:
     with pytest.raises(PathError, match="expected"):
         parse(octets)
+
+
+def test_a_mailbox_is_no_longer_than_a_command_line() -> None:
+    longest = b"a" * (MAX_MAILBOX - len(b"@example.org")) + b"@example.org"
+    assert len(b"RCPT TO:<" + longest + b">\r\n") == 512
+    assert parse(b"<" + longest + b">")[0] is not None
+    with pytest.raises(PathError, match="at most 500"):
+        parse(b"<a" + longest + b">")
 
 
 def test_leading_zeros_are_refused() -> None:
