@@ -9,7 +9,8 @@ Rules
    transaction of its own. That is slow; but the cause is a full disk or a defect of ours, never a peer's doing.
 5. After an I/O error nothing is tried again on this connection: the verbs fail and the next batch opens a new one.
    Whether such a commit took effect is unknown then; nothing was promised to anybody.
-6. The loop is woken once a batch.
+6. The loop is woken once a batch, and the thread once a turn of the loop: a thread that is woken for the first verb
+   fights the loop for the interpreter's lock while the loop is still reading the letters that belong to the batch.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ class Writer:
         self._pending: deque[Verb] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._asleep = False
+        self._called = False
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="ekiden-spool-writer", daemon=True)
@@ -139,6 +141,13 @@ class Writer:
             self._loop = verb.future.get_loop()
             self._thread.start()
         self._pending.append(verb)
+        if self._asleep and not self._called:
+            self._called = True
+            self._loop.call_soon(self._rouse)
+
+    def _rouse(self) -> None:
+        """At the end of the loop's turn (rule 6)."""
+        self._called = False
         if self._asleep:
             self._asleep = False
             self._wake.put(None)
