@@ -4,8 +4,8 @@ Rules
 1. What is taken is kept as it was written: quoting, letter case, dots. Only the source route goes (§4.1.1.3).
 2. Not ASCII means UTF-8, and only where the caller says so (`utf8`: SMTPUTF8 was given). U-labels must be names that
    IDNA can encode.
-3. The lengths of §4.5.3.1 are minimums, and local parts beyond 64 octets are common (VERP, SRS): the limit of a local
-   part is that of a command line without parameters. A domain ends at 255 octets and a label at 63, because the DNS knows no longer ones.
+3. The lengths of §4.5.3.1 are minimums, and local parts beyond 64 octets are common (VERP, SRS): a mailbox may fill a
+   command line without parameters. A domain ends at 255 octets and a label at 63, because the DNS knows no longer ones.
 4. Parsed paths are remembered: the same senders and list members come again and again.
 
 Called by the SMTP server machine, and by everything that reads an address a person typed (with `lenient`).
