@@ -43,6 +43,8 @@ MOST_RECIPIENTS: Final = 1000
 LETTERS: Final = 1000
 #: Seconds until a site is tried again when no connection could be opened.
 PAUSE: Final = 10.0
+#: Of a host that no connection came about with (RFC 3463 §3.5: no answer from host).
+UNREACHED: Final = "4.4.1"
 
 
 class Surroundings(NamedTuple):
@@ -258,13 +260,16 @@ class Site:
         if isinstance(road, NoRoad):
             return road
         reason: NoRoad | None = None
+        told = False
         memory, now = around.memory, around.clock.monotonic()
         for host in sorted(road, key=lambda host: memory.has_failed(host.where, now)):
             reply = await self._try_host(around, host)
             if reply is None:
                 return None
             memory.note_failed(host.where, around.clock.monotonic())
-            reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
+            if reason is None or reply.status != UNREACHED or not told:  # what a host said tells more than silence
+                told = reply.status != UNREACHED
+                reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
         return reason
 
     async def _try_host(self, around: Surroundings, host: Host) -> Reply | None:
@@ -294,7 +299,7 @@ class Site:
             await around.connector.connect(host.where, connection, host.tls, within=around.connect_timeout)
             reply = await line.opened
         except ConnectFailed as error:
-            return Reply(421, "4.4.1", str(error))
+            return Reply(421, "4.7.5" if error.kind == "tls" else UNREACHED, str(error))
         except BaseException:
             connection.abort()
             raise

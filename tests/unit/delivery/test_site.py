@@ -237,6 +237,19 @@ async def test_no_host_left_delays_with_the_last_reason(code: str) -> None:
         assert office.window.used_legs == 0
 
 
+async def test_what_a_host_said_is_told_rather_than_that_another_was_down() -> None:
+    async with PostOffice() as office:
+        tls = ConnectFailed("tls", "20.0.0.2:25: TLS handshake failed: certificate has expired")
+        office.server("far.test", FakeSmtpServer({"CONNECT": "554 5.7.1 go away"}), tls, REFUSED)
+        await office.send("b@far.test")
+        await office.settle()
+        assert "certificate has expired" in office.attempts[0].reply
+        office.server("farther.test", FakeSmtpServer({"CONNECT": "554 5.7.1 go away"}), REFUSED)
+        await office.send("b@farther.test")
+        await office.settle()
+        assert "554 5.7.1 go away" in office.attempts[1].reply
+
+
 async def test_no_road_fails_or_delays() -> None:
     async with PostOffice() as office:
         office.resolver.mx_records["null.test"] = [(0, "")]
