@@ -1,0 +1,1 @@
+"""Use cases behind every face: accounts, queue. Awaits ports only. Grade B."""

@@ -1,0 +1,1 @@
+"""The composition root: configuration file, stores, supervisor, worker. Grade C. Empty, to start quickly."""

@@ -1,0 +1,1 @@
+"""The configuration model: frozen, passed in. Grade A; `app.config_file` reads the TOML."""

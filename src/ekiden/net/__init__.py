@@ -1,0 +1,1 @@
+"""Sockets, TLS, DNS: doors, wires, connector, resolver. Grade C. Empty, so that importing one costs one."""

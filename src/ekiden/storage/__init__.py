@@ -1,0 +1,1 @@
+"""Engines behind the ports: SQLite, memory, Maildir, password hashes. Grade C. Empty, to start quickly."""
