@@ -144,7 +144,7 @@ class _KillTest:
     async def _drain(self) -> None:
         """Until everything acknowledged has come, or nothing more comes."""
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self._account.lost and time.monotonic() < deadline:
+        while self._account.lost and time.monotonic() < deadline:  # noqa: ASYNC110 - they come to another process
             await asyncio.sleep(0.1)
         await asyncio.sleep(1.0)  # what may still come twice
 
