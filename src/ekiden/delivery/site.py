@@ -342,6 +342,9 @@ class Site:
         line = self._lines.get(connection)
         if line is None:
             return
+        if ended.replies[0].code // 100 == 4 and all(reply.status.startswith("4.3.") for reply in ended.replies):
+            # RFC 3463 §3.4: its mail system is in trouble; for the next attempt it comes last
+            self._around.memory.note_failed(line.host.where, self._around.clock.monotonic())
         if self._queue and connection.can_send:
             self._fill(connection)
         elif not connection.in_flight:

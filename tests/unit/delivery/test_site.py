@@ -237,6 +237,24 @@ async def test_no_host_left_delays_with_the_last_reason(code: str) -> None:
         assert office.window.used_legs == 0
 
 
+async def test_a_host_whose_system_is_in_trouble_comes_last_at_the_next_attempt() -> None:
+    """RFC 5321 §5.1: each host is tried in order until a delivery succeeds. 4.3.x is about the host, 4.2.x is not."""
+    async with PostOffice() as office:
+        full, good = FakeSmtpServer({"MAIL": "452 4.3.1 insufficient storage"}), FakeSmtpServer()
+        office.server("far.test", full, good)
+        letter = await office.send("bob@far.test")
+        await office.settle()
+        assert await office.kinds(letter) == ["delayed"]
+        await office.pass_time(400, step=5)
+        assert good.paths == ["bob@far.test"]
+        busy, spare = FakeSmtpServer({"RCPT": "450 4.2.1 mailbox busy"}), FakeSmtpServer()
+        office.server("farther.test", busy, spare)
+        await office.send("bob@farther.test")
+        await office.pass_time(400, step=5)
+        assert len(busy.sessions) == 2
+        assert not spare.sessions
+
+
 async def test_what_a_host_said_is_told_rather_than_that_another_was_down() -> None:
     async with PostOffice() as office:
         tls = ConnectFailed("tls", "20.0.0.2:25: TLS handshake failed: certificate has expired")
