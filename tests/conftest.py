@@ -6,6 +6,7 @@ import os
 import shutil
 
 import pytest
+from tests.suites import MISSING
 
 IN_CI = os.environ.get("CI") == "true"
 _skipped: list[str] = []
@@ -22,7 +23,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        _skipped.append(f"{report.nodeid}: {reason}")
+        if MISSING not in str(reason):
+            _skipped.append(f"{report.nodeid}: {reason}")
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.smtp_talk import letter
+from tests.suites import suite
 
 from ekiden.ports.wire import TlsMode
 from ekiden.proto.smtp.client import SmtpClient
@@ -30,10 +28,6 @@ from ekiden.proto.smtp.client_letter import (
     has_bare_line_end,
     stuff,
 )
-
-#: A folder of published conformance material beside the checkout; EKIDEN_SUITES names another place.
-SUITES = Path(os.environ.get("EKIDEN_SUITES", Path(__file__).parents[3] / "shared/suites"))
-SUITE = SUITES / "smtp/smuggling-sequences.json"
 
 GREETING = [b"220 mx ESMTP\r\n", b"220-hi\r\n220 there\r\n", b"554 5.7.1 no\r\n"]
 EXTENSIONS = st.lists(
@@ -178,15 +172,12 @@ def test_nothing_smuggled_in_any_cut(octets, places, chunking):
 
 
 def outbound_cases() -> list[bytes]:
-    if not SUITE.exists():
-        return []
     return [
         case["bad_body"].encode().decode("unicode_escape").encode()
-        for case in json.loads(SUITE.read_text())["outbound"]
+        for case in json.loads(suite("smtp/smuggling-sequences.json").read_text())["outbound"]
     ]
 
 
-@pytest.mark.skipif(not SUITE.exists(), reason="the shared smuggling suite is not beside this checkout")
 def test_the_published_outbound_sequences():
     cases = outbound_cases()
     assert len(cases) >= 9

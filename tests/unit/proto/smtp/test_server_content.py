@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import msgspec
 import pytest
 from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
+from tests.suites import suite
 
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp import replies
@@ -15,8 +15,7 @@ from ekiden.proto.smtp.server import ServerSettings
 
 LARGE = msgspec.structs.replace(STRANGER, size_limit=200 * 1024 * 1024)
 LENIENT = msgspec.structs.replace(STRANGER, lenient_lf=True)
-#: Conformance material that lies beside a checkout; without it the test says so.
-SEQUENCES = Path(__file__).parents[5] / "shared" / "suites" / "smtp" / "smuggling-sequences.json"
+SEQUENCES = "smtp/smuggling-sequences.json"
 
 
 def send_data(octets: bytes, settings: ServerSettings = STRANGER, *, piece: int = 0) -> ScriptedSession:
@@ -93,9 +92,7 @@ def test_bare_cr_and_nul_are_refused_from_everybody(bare: bytes, piece: int) -> 
 
 
 def sequences() -> list[dict[str, object]]:
-    if not SEQUENCES.exists():
-        return []
-    found: list[dict[str, object]] = json.loads(SEQUENCES.read_text())["not_end_of_data"]
+    found: list[dict[str, object]] = json.loads(suite(SEQUENCES).read_text())["not_end_of_data"]
     return found
 
 
@@ -103,8 +100,6 @@ def sequences() -> list[dict[str, object]]:
 @pytest.mark.parametrize("piece", [0, 1])
 def test_smuggling_sequences(lenient: bool, piece: int) -> None:
     found = sequences()
-    if not found:
-        pytest.skip(f"no conformance material: {SEQUENCES.name} is not there")
     assert len(found) >= 12
     settings = LENIENT if lenient else STRANGER
     for sequence in found:
