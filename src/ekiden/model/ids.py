@@ -22,13 +22,19 @@ EPOCH_MS: Final = 1_704_067_200_000
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES: Final = {c: n for n, c in enumerate(_ALPHABET)} | {"o": 0, "i": 1, "l": 1}
 ID_LENGTH: Final = 13
+#: Ten bits at a time: ids are rendered several times a letter.
+_PAIRS: Final = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 
 
 def render_id(number: int) -> str:
     """13 characters; raises ValueError outside 0 … 2**63-1."""
     if not 0 <= number < 1 << 63:
         raise ValueError(f"an id is a number from 0 to 2**63-1, not {number}")
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(60, -1, -5))
+    pairs = _PAIRS
+    return (
+        f"{_ALPHABET[number >> 60]}{pairs[number >> 50 & 1023]}{pairs[number >> 40 & 1023]}"
+        f"{pairs[number >> 30 & 1023]}{pairs[number >> 20 & 1023]}{pairs[number >> 10 & 1023]}{pairs[number & 1023]}"
+    )
 
 
 def parse_id(text: str) -> int:
