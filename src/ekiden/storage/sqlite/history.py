@@ -52,6 +52,8 @@ STEPS: Final = (
 
 #: Entries carried at once; also what one transaction in spool.db deletes (DESIGN §4: slices of at most 1,000).
 LOAD: Final = 1000
+#: Rows of one statement that inserts.
+ROWS: Final = 250
 
 _decode = msgspec.msgpack.Decoder(TrailEntry).decode
 
@@ -185,15 +187,17 @@ class Mover:
         for day, entries in by_day.items():
             connection = self._file(day)
             with connection:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO entry VALUES (?,?,?,?,?)",
+                _insert(
+                    connection,
+                    "entry",
                     [
                         (number, letter, message_id_key(e.envelope.message_id), e.envelope.reverse_path.lower(), blob)
                         for number, letter, blob, e in entries
                     ],
                 )
-                connection.executemany(
-                    "INSERT OR IGNORE INTO recipient VALUES (?,?)",
+                _insert(
+                    connection,
+                    "recipient",
                     [(o.forward_path.lower(), number) for number, _, _, e in entries for o in e.outcomes],
                 )
             _sync_log(self._days.path(day))
@@ -237,6 +241,15 @@ class Mover:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _insert(connection: apsw.Connection, table: str, new: Sequence[tuple[Any, ...]]) -> None:
+    """Many rows a statement: each call into SQLite gives the interpreter's lock away, and a busy loop keeps it."""
+    for start in range(0, len(new), ROWS):
+        part = new[start : start + ROWS]
+        row = f"({','.join('?' * len(part[0]))})"
+        values = [value for one in part for value in one]
+        connection.execute(f"INSERT OR IGNORE INTO {table} VALUES {','.join([row] * len(part))}", values)
 
 
 def _sync_log(path: Path) -> None:
