@@ -6,6 +6,7 @@ import os
 import shutil
 
 import pytest
+
 from tests.suites import MISSING
 
 IN_CI = os.environ.get("CI") == "true"

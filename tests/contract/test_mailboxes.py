@@ -10,7 +10,6 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from tests.fakes.clock import FakeClock
 
 from ekiden.model.ids import IdSequence, LetterId
 from ekiden.ports.mailboxes import Mailboxes, MailboxFailed, Maildrop, MaildropBusy
@@ -18,6 +17,7 @@ from ekiden.ports.spool import SpoolFailed
 from ekiden.storage.maildir.store import MaildirMailboxes
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.memory.mailboxes import MemoryMailboxes
+from tests.fakes.clock import FakeClock
 
 ALICE = "alice@example.test"
 HEAD = b"Return-Path: <bob@example.org>\r\n"

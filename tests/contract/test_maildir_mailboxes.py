@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.contract.test_mailboxes import ALICE, HEAD, LARGE, SMALL, content, contents, fetched, new_letter
-from tests.fakes.clock import FakeClock
 
 from ekiden.ports.mailboxes import MailboxFailed
 from ekiden.storage.maildir import journal as journal_module
@@ -20,6 +18,8 @@ from ekiden.storage.maildir.names import ticket
 from ekiden.storage.maildir.store import TMP_SECONDS, MaildirMailboxes
 from ekiden.storage.maildir.sync import SharedSync
 from ekiden.storage.memory.content import MemoryContent
+from tests.contract.test_mailboxes import ALICE, HEAD, LARGE, SMALL, content, contents, fetched, new_letter
+from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture

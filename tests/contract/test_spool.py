@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 
 import pytest
-from tests.fakes.clock import FakeClock
 
 from ekiden.model.envelope import Envelope, LegState, NewLeg, Notify, Origin, Recipient
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -14,6 +13,7 @@ from ekiden.ports.spool import Claim, Record, Report, Selection, SpoolFailed, St
 from ekiden.storage.memory.spool import MemorySpool
 from ekiden.storage.sqlite.reading import ReadOnlySpool
 from ekiden.storage.sqlite.spool import SqliteSpool
+from tests.fakes.clock import FakeClock
 
 HEADER = b"Subject: post\r\n\r\n"
 

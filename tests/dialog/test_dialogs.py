@@ -19,10 +19,10 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from tests.dialog.scripted_session import ScriptedSession
 
 from ekiden.model.path import render_path
 from ekiden.proto.smtp.server import ServerSettings
+from tests.dialog.scripted_session import ScriptedSession
 
 DIALOGS = sorted((Path(__file__).parent / "smtp").glob("*.txt"))
 

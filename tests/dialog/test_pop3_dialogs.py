@@ -21,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+
 from tests.fakes.pop3_house import Pop3House, Visit, settle
 
 DIALOGS = sorted((Path(__file__).parent / "pop3").glob("*.txt"))

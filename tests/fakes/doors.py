@@ -9,11 +9,6 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.fakes.clock import FakeClock, FakeRandom
-from tests.fakes.events import CollectingSink
-from tests.fakes.passwords import FakeHasher
-from tests.fakes.wire import TLS13, FakeWire
-
 from ekiden.accounts.login import Authenticator
 from ekiden.config.model import Config, Domain, Relay
 from ekiden.model.account import Account, ScramVerifier
@@ -30,6 +25,10 @@ from ekiden.session.submission import submission_conversation
 from ekiden.spool.window import Window
 from ekiden.storage.memory.directory import MemoryDirectory
 from ekiden.storage.memory.spool import MemorySpool
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.fakes.passwords import FakeHasher
+from tests.fakes.wire import TLS13, FakeWire
 
 PASSWORD = "correct horse battery"
 NO_SCRAM = ScramVerifier(b"", 0, b"", b"")

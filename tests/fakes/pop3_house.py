@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.fakes.clock import FakeClock, FakeRandom
-from tests.fakes.events import CollectingSink
-from tests.fakes.passwords import FakeHasher
-from tests.fakes.wire import TLS13, FakeWire
-
 from ekiden.accounts.login import Authenticator
 from ekiden.model.account import Account, ScramVerifier
 from ekiden.model.door import Door
@@ -18,6 +13,10 @@ from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.memory.directory import MemoryDirectory
 from ekiden.storage.memory.mailboxes import MemoryMailboxes
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.fakes.passwords import FakeHasher
+from tests.fakes.wire import TLS13, FakeWire
 
 ALICE = "alice@example.test"
 SCRAM = ScramVerifier(b"s" * 16, 4096, b"k" * 32, b"v" * 32)

@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import eventually
-from tests.integration.next_hops import SHORT_PAUSE, STALL, Peer, serving, start_patched
 
 from ekiden.app.clock import SystemClock
 from ekiden.app.config_file import load
@@ -31,6 +29,8 @@ from ekiden.app.stores import open_spool
 from ekiden.lab.mailprogram import fetch
 from ekiden.lab.server import LabServer
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
+from tests.integration.conftest import eventually
+from tests.integration.next_hops import SHORT_PAUSE, STALL, Peer, serving, start_patched
 
 TRUSTED = 'relay = { trusted_networks = ["127.0.0.1"] }\n'
 QUICK = 'delivery = { retry_first = "1s", retry_factor = 1.0 }\n'

@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.contract.test_mailboxes import fetched
-from tests.fakes.clock import FakeClock
 
 from ekiden.model.ids import LetterId
 from ekiden.storage.maildir.store import MaildirMailboxes
 from ekiden.storage.memory.content import MemoryContent
+from tests.contract.test_mailboxes import fetched
+from tests.fakes.clock import FakeClock
 
 ALICE = "alice@example.test"
 LETTER = LetterId(1 << 45)

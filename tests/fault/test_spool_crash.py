@@ -11,8 +11,6 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.fakes.clock import FakeClock
-from tests.fault.spool_sender import content_of
 
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
 from ekiden.model.ids import LetterId
@@ -21,6 +19,8 @@ from ekiden.ports.spool import Record, Selection, SpoolFailed
 from ekiden.storage.sqlite import content as content_module
 from ekiden.storage.sqlite import spool as spool_module
 from ekiden.storage.sqlite.spool import SqliteSpool
+from tests.fakes.clock import FakeClock
+from tests.fault.spool_sender import content_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.integration.conftest import Town, eventually, make_town
 from tests.integration.rawsmtp import RawSmtp
 

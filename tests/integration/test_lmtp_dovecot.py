@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import eventually
 
 from ekiden.lab.server import LabServer, free_ports
+from tests.integration.conftest import eventually
 
 CONFIG = """
 base_dir = {folder}/run

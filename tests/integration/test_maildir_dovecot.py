@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.test_mailboxes import contents
-from tests.fakes.clock import FakeClock
 
 from ekiden.model.ids import IdSequence, LetterId
 from ekiden.storage.maildir.store import MaildirMailboxes
 from ekiden.storage.memory.content import MemoryContent
+from tests.contract.test_mailboxes import contents
+from tests.fakes.clock import FakeClock
 
 ALICE = "alice@example.test"
 MESSAGES = [

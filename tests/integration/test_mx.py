@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import eventually
-from tests.integration.next_hops import Peer, serving
 
 from ekiden.lab.server import LabServer, free_ports
+from tests.integration.conftest import eventually
+from tests.integration.next_hops import Peer, serving
 
 NSD = """
 server:

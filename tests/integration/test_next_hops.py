@@ -17,11 +17,11 @@ from email.message import Message
 from typing import Any
 
 import pytest
-from tests.integration.conftest import eventually
-from tests.integration.next_hops import CUT, EXTENSIONS, SHORT_PAUSE, Peer, serving, sinks, start_patched
 
 from ekiden.lab.mailprogram import fetch
 from ekiden.lab.server import DOORS, LabServer, free_ports
+from tests.integration.conftest import eventually
+from tests.integration.next_hops import CUT, EXTENSIONS, SHORT_PAUSE, Peer, serving, sinks, start_patched
 
 BOB = "bob@example.test"
 CONTENT = b"Subject: the one\r\n\r\nhello\r\n.dot\r\n"

@@ -11,11 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.clock import FakeClock, FakeRandom
-from tests.fakes.events import CollectingSink
-from tests.fakes.passwords import FakeHasher
-from tests.fakes.pop3_house import ALICE, SCRAM
-from tests.integration.certificates import Files, make_certificate
 
 from ekiden.accounts.login import Authenticator
 from ekiden.model.account import Account
@@ -29,6 +24,11 @@ from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.storage.maildir.store import MaildirMailboxes
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.memory.directory import MemoryDirectory
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.fakes.passwords import FakeHasher
+from tests.fakes.pop3_house import ALICE, SCRAM
+from tests.integration.certificates import Files, make_certificate
 
 MESSAGES = [
     b"Subject: one\r\n\r\n.dots\r\n..\r\nend\r\n",

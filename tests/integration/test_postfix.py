@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.conftest import Town, eventually
 
 from ekiden.lab.certificate import write_certificate
 from ekiden.lab.postfix import LabPostfix
 from ekiden.lab.server import LabServer
+from tests.integration.conftest import Town, eventually
 
 pytestmark = pytest.mark.peer("postfix")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.fakes.clock import FakeClock
-from tests.fakes.dns_server import DnsServer, error, garbage, no_edns, silence, truncated
 
 from ekiden.net.dns_cache import FAILURE_TTL
 from ekiden.net.resolver import DnsResolver, system_nameservers
 from ekiden.ports.resolver import MxRecord, Status
+from tests.fakes.clock import FakeClock
+from tests.fakes.dns_server import DnsServer, error, garbage, no_edns, silence, truncated
 
 ZONE = """
 example.test.       60 IN MX 20 mx2.Example.test.

@@ -7,6 +7,7 @@ import smtplib
 from collections.abc import Iterator
 
 import pytest
+
 from tests.integration.conftest import Town, eventually, make_town
 
 ALICE = "alice@example.test"

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.integration.conftest import eventually
-from tests.integration.next_hops import SHORT_PAUSE, Peer, start_patched
 
 from ekiden.lab.server import LabServer
+from tests.integration.conftest import eventually
+from tests.integration.next_hops import SHORT_PAUSE, Peer, start_patched
 
 CAROL = "carol@provider.test"
 

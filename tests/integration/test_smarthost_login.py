@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.conftest import eventually
-from tests.integration.hostile_peer import HostilePeer, serving
-from tests.integration.rawsmtp import RawSmtp
 
 from ekiden.lab.certificate import write_certificate
 from ekiden.lab.server import LabServer
+from tests.integration.conftest import eventually
+from tests.integration.hostile_peer import HostilePeer, serving
+from tests.integration.rawsmtp import RawSmtp
 
 USER, SECRET = "ekiden@provider.test", "correct-horse-battery"
 AUTH = "AUTH PLAIN LOGIN"

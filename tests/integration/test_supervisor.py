@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.certificates import make_certificate
 
 from ekiden.lab.server import LabFailed, LabServer, free_ports
+from tests.integration.certificates import make_certificate
 
 #: A loaded machine with two cores; what is waited for takes a second at most.
 PATIENCE = 30.0

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 import uvloop
-from tests.integration.certificates import Files, make_certificate
-from tests.integration.wire_bench import Bench, Talker, client_context, dial, in_thread, read_line
 
 from ekiden.model.door import Door
 from ekiden.model.events import InternalFault, SessionClosed
 from ekiden.net.tls import load_certificate
 from ekiden.net.wire import CLOSING_SECONDS
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode
+from tests.integration.certificates import Files, make_certificate
+from tests.integration.wire_bench import Bench, Talker, client_context, dial, in_thread, read_line
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,

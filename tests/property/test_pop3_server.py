@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fakes.pop3_talk import CLEAR, SECURE, Pop3Talk
 
 from ekiden.proto.pop3.multiline import DotStuffer, TopCutter
 from ekiden.storage.maildir.crlf import LineEnds, ToCrlf
+from tests.fakes.pop3_talk import CLEAR, SECURE, Pop3Talk
 
 COMMANDS = [
     *(b"USER alice", b"PASS wonderland", b"PASS wrong", b"USER \xff", b"AUTH PLAIN", b"AUTH LOGIN", b"AUTH plain ="),

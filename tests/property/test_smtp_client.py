@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fakes.smtp_talk import letter
-from tests.suites import suite
 
 from ekiden.ports.wire import TlsMode
 from ekiden.proto.smtp.client import SmtpClient
@@ -28,6 +26,8 @@ from ekiden.proto.smtp.client_letter import (
     has_bare_line_end,
     stuff,
 )
+from tests.fakes.smtp_talk import letter
+from tests.suites import suite
 
 GREETING = [b"220 mx ESMTP\r\n", b"220-hi\r\n220 there\r\n", b"554 5.7.1 no\r\n"]
 EXTENSIONS = st.lists(

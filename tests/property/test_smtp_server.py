@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
 
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.path import PathError, parse_path, render_path
 from ekiden.proto.smtp import events as ev
+from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
 
 #: Small limits, so that they are met.
 DOORS = [

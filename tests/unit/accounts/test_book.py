@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.clock import FakeRandom
-from tests.fakes.passwords import FakeHasher
 
 from ekiden.accounts import book
 from ekiden.accounts.book import Malformed, Refused
 from ekiden.accounts.verifier import scram_verifier
+from tests.fakes.clock import FakeRandom
+from tests.fakes.passwords import FakeHasher
 
 OURS = ["example.test", "Bücher.test"]
 

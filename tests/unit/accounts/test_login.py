@@ -6,14 +6,14 @@ import asyncio
 
 import msgspec
 import pytest
-from tests.fakes.clock import FakeClock, FakeRandom
-from tests.fakes.passwords import FakeHasher
 
 from ekiden.accounts import login as login_module
 from ekiden.accounts.login import Authenticator, LoginReason
 from ekiden.model.account import Account, ScramVerifier
 from ekiden.ports.directory import DirectoryFailed
 from ekiden.storage.memory.directory import MemoryDirectory
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.passwords import FakeHasher
 
 SCRAM = ScramVerifier(b"s" * 16, 4096, b"k" * 32, b"v" * 32)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.clock import FakeClock, FakeRandom
-from tests.fakes.events import CollectingSink
-from tests.fakes.passwords import FakeHasher
 
 from ekiden.accounts.book import Refused
 from ekiden.admin.accounts import AccountDesk, DomainSummary
@@ -13,6 +10,9 @@ from ekiden.model.account import Alias
 from ekiden.model.events import AccountChanged
 from ekiden.ports.directory import DirectoryConflict
 from ekiden.storage.memory.directory import MemoryDirectory
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.fakes.passwords import FakeHasher
 
 PASSWORD = "correct horse"
 DOMAINS = [("example.test", "accounts"), ("routed.test", "callahead")]

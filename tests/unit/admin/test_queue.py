@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.clock import FakeClock
-from tests.fakes.events import CollectingSink
 
 from ekiden.admin.queue import NoSuchLetter, QueueDesk, QueueView
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
@@ -13,6 +11,8 @@ from ekiden.model.ids import Incarnation, LetterId, render_id
 from ekiden.model.outcome import OutcomeKind
 from ekiden.ports.spool import Selection
 from ekiden.storage.memory.spool import MemorySpool
+from tests.fakes.clock import FakeClock
+from tests.fakes.events import CollectingSink
 
 
 class Desk:

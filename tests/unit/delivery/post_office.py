@@ -6,13 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from tests.fakes.clock import FakeClock, FakeRandom
-from tests.fakes.events import CollectingSink
-from tests.fakes.resolver import FakeResolver
-from tests.fakes.smtp_server import FakeSmtpServer
-from tests.fakes.wire import FakeConnector
-from tests.unit.delivery.letters import CONTENT
-
 from ekiden.config.model import Config, Domain, Route
 from ekiden.config.model import Delivery as DeliverySection
 from ekiden.delivery.dispatch import Delivery
@@ -30,6 +23,12 @@ from ekiden.spool.window import Window
 from ekiden.storage.memory.directory import MemoryDirectory
 from ekiden.storage.memory.mailboxes import MemoryMailboxes
 from ekiden.storage.memory.spool import MemorySpool
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.fakes.resolver import FakeResolver
+from tests.fakes.smtp_server import FakeSmtpServer
+from tests.fakes.wire import FakeConnector
+from tests.unit.delivery.letters import CONTENT
 
 #: Turns of the loop after which something that still moves is a livelock.
 TURNS = 400

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.delivery.letters import claim
 
 from ekiden.delivery.attempt import IMMEDIATE_RETRIES, Attempt, outcome_of
 from ekiden.model.outcome import OutcomeKind
 from ekiden.model.reply import Reply
+from tests.unit.delivery.letters import claim
 
 OK = Reply(250, "2.0.0", "queued")
 TOO_MANY = Reply(452, "4.5.3", "too many recipients")

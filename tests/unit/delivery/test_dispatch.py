@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.smtp_server import STALL, FakeSmtpServer
-from tests.unit.delivery.post_office import PostOffice, config
 
 from ekiden.config.model import Route
 from ekiden.delivery import schedule
 from ekiden.model.events import InternalFault
 from ekiden.ports.spool import Selection, SpoolFailed, Steer
 from ekiden.ports.wire import ConnectFailed, Endpoint
+from tests.fakes.smtp_server import STALL, FakeSmtpServer
+from tests.unit.delivery.post_office import PostOffice, config
 
 REFUSED = ConnectFailed("refused", "connection refused")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.delivery.letters import claim
-
 from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.fairness import FlowQueue
+from tests.unit.delivery.letters import claim
 
 
 def put(queue: FlowQueue, flow: str, *letters: int) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.smtp_server import FakeSmtpServer
-from tests.unit.delivery.letters import CONTENT
-from tests.unit.delivery.post_office import PostOffice, wishes
 
 from ekiden.delivery import local
 from ekiden.model.account import Account, Alias, DirectoryEntry, ScramVerifier, Standing
@@ -14,6 +11,9 @@ from ekiden.model.events import InternalFault
 from ekiden.model.mailbox import Mailbox
 from ekiden.ports.directory import DirectoryFailed
 from ekiden.ports.spool import SpoolFailed
+from tests.fakes.smtp_server import FakeSmtpServer
+from tests.unit.delivery.letters import CONTENT
+from tests.unit.delivery.post_office import PostOffice, wishes
 
 SCRAM = ScramVerifier(b"", 1, b"", b"")
 

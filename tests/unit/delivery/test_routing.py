@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from tests.fakes.clock import FakeRandom
-from tests.fakes.resolver import FakeResolver
 
 from ekiden.config.model import Config, Delivery, Listen, Route
 from ekiden.delivery.routing import Credentials, Host, NoRoad, Routing, alternate
 from ekiden.ports.wire import Endpoint, TlsMode
+from tests.fakes.clock import FakeRandom
+from tests.fakes.resolver import FakeResolver
 
 PUBLIC, OTHER = "20.0.0.1", "20.0.0.2"
 SIX = "2a00:1450::1"

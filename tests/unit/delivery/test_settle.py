@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tests.fakes.smtp_server import FakeSmtpServer
-from tests.unit.delivery.letters import CONTENT
-from tests.unit.delivery.post_office import PostOffice, config, wishes
 
 from ekiden.delivery import settle
 from ekiden.model.envelope import Notify
 from ekiden.model.events import InternalFault, ReportMade
 from ekiden.ports.spool import SpoolFailed
+from tests.fakes.smtp_server import FakeSmtpServer
+from tests.unit.delivery.letters import CONTENT
+from tests.unit.delivery.post_office import PostOffice, config, wishes
 
 LATER = {"RCPT": "450 4.2.1 later"}
 NEVER = {"RCPT": "550 5.1.1 nobody"}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.smtp_server import CUT, EXTENSIONS, STALL, FakeSmtpServer
-from tests.unit.delivery.letters import CONTENT
-from tests.unit.delivery.post_office import PostOffice, config
 
 from ekiden.config.model import Route
 from ekiden.delivery import memory
@@ -15,6 +12,9 @@ from ekiden.delivery.site import limits
 from ekiden.model.envelope import Recipient
 from ekiden.model.events import InternalFault
 from ekiden.ports.wire import ConnectFailed, Endpoint
+from tests.fakes.smtp_server import CUT, EXTENSIONS, STALL, FakeSmtpServer
+from tests.unit.delivery.letters import CONTENT
+from tests.unit.delivery.post_office import PostOffice, config
 
 REFUSED = ConnectFailed("refused", "connection refused")
 

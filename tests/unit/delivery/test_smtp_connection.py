@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.fakes.smtp_talk import CONTENT, ehlo, letter
-from tests.fakes.wire import FakeWire
 
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.model.reply import Reply
@@ -15,6 +13,8 @@ from ekiden.ports.wire import TlsMode
 from ekiden.proto.smtp.client_events import ClientSettings, Phase, Transaction
 from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.timeouts import SECONDS, Wait
+from tests.fakes.smtp_talk import CONTENT, ehlo, letter
+from tests.fakes.wire import FakeWire
 
 ENVELOPE = b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\nDATA\r\n"
 GO = b"250 ok\r\n250 ok\r\n354 go\r\n"

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 import pytest
-from tests.fakes.pop3_house import ALICE, Pop3House, Visit, settle
 
 from ekiden.model.events import InternalFault, LoginFailed, LoginSucceeded, SessionClosed
 from ekiden.model.ids import LetterId
@@ -16,6 +15,7 @@ from ekiden.ports.mailboxes import MailboxFailed
 from ekiden.session.pop3 import AHEAD_OCTETS, AUTOLOGOUT_SECONDS, FAILED_LOGINS, LOGIN_SECONDS
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.memory.mailboxes import MemoryMaildrop
+from tests.fakes.pop3_house import ALICE, Pop3House, Visit, settle
 
 ONE = b"Subject: one\r\n\r\n.first\r\n"
 TWO = b"Subject: two\r\n\r\nsecond\r\n"

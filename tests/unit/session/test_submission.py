@@ -6,13 +6,13 @@ from base64 import b64encode
 
 import msgspec
 import pytest
-from tests.fakes.doors import PASSWORD, Hall, conversation, say
-from tests.fakes.wire import FakeWire
 
 from ekiden.model.door import Door
 from ekiden.model.events import Event, LoginFailed, LoginSucceeded
 from ekiden.ports.passwords import HasherBusy
 from ekiden.ports.spool import Selection
+from tests.fakes.doors import PASSWORD, Hall, conversation, say
+from tests.fakes.wire import FakeWire
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import apsw
 import pytest
-from tests.fakes.clock import FakeClock
 
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -12,6 +11,7 @@ from ekiden.ports.spool import Record
 from ekiden.storage.sqlite import history
 from ekiden.storage.sqlite.history import Mover, day_of
 from ekiden.storage.sqlite.spool import SqliteSpool
+from tests.fakes.clock import FakeClock
 
 DAY = 86_400
 

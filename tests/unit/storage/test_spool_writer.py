@@ -8,7 +8,6 @@ import threading
 
 import apsw
 import pytest
-from tests.fakes.clock import FakeClock
 
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -19,6 +18,7 @@ from ekiden.storage.sqlite.content import SpoolDraft
 from ekiden.storage.sqlite.reading import ReadOnlySpool
 from ekiden.storage.sqlite.spool import SqliteSpool
 from ekiden.storage.sqlite.writer import MAX_BATCH
+from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture

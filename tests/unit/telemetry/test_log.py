@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes.clock import FakeClock
 
 from ekiden.model.events import ServerChanged, SessionClosed
 from ekiden.telemetry.lines import LineEncoder
 from ekiden.telemetry.log import DirectLog, JsonLog
 from ekiden.telemetry.output import Output
+from tests.fakes.clock import FakeClock
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 
 import pytest
-from tests.fakes.pop3_talk import CLEAR, MESSAGES, SECURE, Pop3Talk
 
 from ekiden.ports.mailboxes import DropItem
 from ekiden.proto.pop3 import events as ev
@@ -13,6 +12,7 @@ from ekiden.proto.pop3 import replies as say
 from ekiden.proto.pop3.drop import LISTED_AT_ONCE
 from ekiden.proto.pop3.lines import AUTH_LINE, COMMAND_LINE
 from ekiden.proto.pop3.server import OUTPUT_FIRST, Pop3Server, State
+from tests.fakes.pop3_talk import CLEAR, MESSAGES, SECURE, Pop3Talk
 
 
 def b64(octets: bytes) -> str:

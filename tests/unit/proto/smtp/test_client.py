@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.smtp_talk import CONTENT, Talk, letter
 
 from ekiden.model.envelope import Notify, Recipient
 from ekiden.ports.wire import TlsMode
@@ -21,6 +20,7 @@ from ekiden.proto.smtp.client_events import (
 )
 from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.timeouts import SECONDS, Wait
+from tests.fakes.smtp_talk import CONTENT, Talk, letter
 
 ENVELOPE = b"MAIL FROM:<a@x.test>\r\nRCPT TO:<b@y.test>\r\n"
 GO = b"250 ok\r\n250 ok\r\n354 go\r\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from tests.fakes.smtp_talk import Talk, ehlo
 
 from ekiden.ports.wire import TlsMode
 from ekiden.proto.smtp.client_events import (
@@ -18,6 +17,7 @@ from ekiden.proto.smtp.client_events import (
 )
 from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.timeouts import Wait
+from tests.fakes.smtp_talk import Talk, ehlo
 
 PLAIN = b64encode(b"\0u\0secret")
 VERIFY = TlsMode(required=True, verify=True, name="mx.test")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.smtp_talk import letter
 
 from ekiden.model.envelope import Notify, Recipient
 from ekiden.proto.smtp.client_letter import (
@@ -22,6 +21,7 @@ from ekiden.proto.smtp.client_letter import (
     weigh,
 )
 from ekiden.proto.smtp.extensions import Capabilities
+from tests.fakes.smtp_talk import letter
 
 NOTHING = Capabilities({})
 EVERYTHING = Capabilities(dict.fromkeys(["SIZE", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING", "PIPELINING"], ""))

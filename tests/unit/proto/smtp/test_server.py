@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
 
 from ekiden.model.envelope import Notify
 from ekiden.model.mailbox import Mailbox
@@ -14,6 +13,7 @@ from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.commands import COMMANDS
 from ekiden.proto.smtp.faults import LocalProtocolError
 from ekiden.proto.smtp.server import ServerSettings, SmtpServer
+from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
 
 
 def test_every_fixed_reply_has_the_status_that_rfc_2034_wants() -> None:

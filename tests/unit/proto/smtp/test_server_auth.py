@@ -5,12 +5,12 @@ from __future__ import annotations
 from base64 import b64encode
 
 import pytest
-from tests.dialog.scripted_session import LOGGED_IN, ScriptedSession, begin
 
 from ekiden.model.reply import Reply
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.server import ServerSettings
+from tests.dialog.scripted_session import LOGGED_IN, ScriptedSession, begin
 
 DOOR = ServerSettings(
     hostname="mx.example.test", tls_active=True, auth_mechanisms=("PLAIN", "LOGIN"), require_tls=True, require_auth=True

@@ -6,12 +6,12 @@ import json
 
 import msgspec
 import pytest
-from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
-from tests.suites import suite
 
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.server import ServerSettings
+from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
+from tests.suites import suite
 
 LARGE = msgspec.structs.replace(STRANGER, size_limit=200 * 1024 * 1024)
 LENIENT = msgspec.structs.replace(STRANGER, lenient_lf=True)

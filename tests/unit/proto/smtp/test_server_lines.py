@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
 
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.lines import AUTH_LINE, COMMAND_LINE, line_limit
 from ekiden.proto.smtp.server import ServerSettings
+from tests.dialog.scripted_session import STRANGER, ScriptedSession, begin
 
 DOOR = ServerSettings(hostname="mx.example.test", auth_mechanisms=("PLAIN", "LOGIN"), error_limit=0)
 
