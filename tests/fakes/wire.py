@@ -126,6 +126,11 @@ class FakeWire:
         self.lost_count += 1
         self.user.lost(error)
 
+    def half_close(self) -> None:
+        """The peer hangs up its side and still reads: closed, unless the user owes an answer."""
+        if not self.user.ended():
+            self.closed = True
+
     def settle(self) -> None:
         """Brings `lost` if the user has closed the wire, as the loop would."""
         if self.closed and not self.is_lost:

@@ -44,6 +44,10 @@ class RawSmtp:
         self._socket.sendall(stuffed + (b"" if content.endswith(b"\r\n") or not content else b"\r\n") + b".\r\n")
         return self.reply()
 
+    def hang_up_our_side(self) -> None:
+        """No more will be sent; what comes is still read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         self._file.close()
         self._socket.close()

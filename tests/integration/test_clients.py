@@ -9,7 +9,9 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+
 from tests.integration.conftest import Town
+from tests.integration.rawsmtp import RawSmtp
 
 ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@far.test"
 
@@ -108,6 +110,18 @@ def test_smtplib(town: Town) -> None:
         client.send_message(letter("smtplib-letter"), to_addrs=[BOB, CAROL])
     for login in (BOB, CAROL):
         assert b".. dots at the start" in town.wait_for(login, "smtplib-letter")
+
+
+def test_a_script_that_hangs_up_behind_the_dot_hears_the_250(town: Town) -> None:
+    client = RawSmtp(town.home.ports["relay"])
+    client.talk("MAIL FROM:<a@elsewhere.test>")
+    client.talk(f"RCPT TO:<{BOB}>")
+    client.talk("DATA")
+    client.send(b"Subject: hung-up\r\n\r\nx\r\n.\r\n")
+    client.hang_up_our_side()
+    assert client.reply().startswith("250 2.0.0 Queued as")
+    client.close()
+    town.wait_for(BOB, "hung-up")
 
 
 def test_an_alias_and_a_tag(town: Town) -> None:

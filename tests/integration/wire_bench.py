@@ -8,16 +8,15 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.fakes.clock import FakeClock, FakeRandom
-from tests.fakes.events import CollectingSink
-from tests.integration.certificates import Files
-
 from ekiden.model.door import Door
 from ekiden.net.connector import SocketConnector
 from ekiden.net.listener import Doors, DoorService
 from ekiden.net.tls import load_certificate
 from ekiden.net.wire import TlsSide
 from ekiden.ports.wire import Wire
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.integration.certificates import Files
 
 
 class Talker:
@@ -75,6 +74,9 @@ class Talker:
 
     def writable(self, ok: bool) -> None:
         self._note(f"writable {ok}")
+
+    def ended(self) -> bool:
+        return False
 
     def lost(self, error: Exception | None) -> None:
         self._note(f"lost {type(error).__name__ if error else None}")

@@ -220,6 +220,10 @@ class SmtpConnection:
             else:
                 self._room.clear()
 
+    def ended(self) -> bool:
+        """A server that hangs up its side has nothing more to answer: what is unfinished is unknown."""
+        return False
+
     def lost(self, error: Exception | None) -> None:
         if self._is_lost:
             return

@@ -220,6 +220,9 @@ class Refusal:
     def writable(self, ok: bool) -> None:  # noqa: FBT001 - the port's form
         """Nothing more is written."""
 
+    def ended(self) -> bool:
+        return False
+
     def lost(self, error: Exception | None) -> None:
         """Nothing to clean up."""
 

@@ -195,8 +195,16 @@ class StreamWire(asyncio.Protocol):
             return
         self._give(data)
 
-    def eof_received(self) -> None:
-        """The peer will send no more: what we have written is flushed, then the connection is closed."""
+    def eof_received(self) -> bool:
+        """The peer will send no more. Unless its user owes an answer (True), what was written is flushed and the
+        connection closed."""
+        if self.user is None or self.tls is not None or self._upgrade is not _Upgrade.NONE or self._closing:
+            return False
+        try:
+            return self.user.ended()
+        except Exception as error:
+            self._fault("ended", error)
+            return False
 
     def pause_writing(self) -> None:
         self._choked = True

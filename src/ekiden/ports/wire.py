@@ -84,6 +84,10 @@ class WireUser(Protocol):
 
     def writable(self, ok: bool) -> None: ...  # noqa: FBT001 - a callback with one fact
 
+    def ended(self) -> bool:
+        """The peer will send no more but may still read (a script that hangs up its side behind the final dot).
+        True: an answer is owed, keep the wire open; the user closes it. Under TLS there is no such half: `lost`."""
+
     def lost(self, error: Exception | None) -> None:
         """`error` None: the peer closed in good order or we did."""
 

@@ -90,6 +90,7 @@ class Conversation:
         self._clogged = False
         self._paused = False
         self._draining = False
+        self._peer_ended = False
         self._active = False
         self._unanswered = 0  # octets since the deadline moved last
         self._deadline = 0.0
@@ -135,6 +136,11 @@ class Conversation:
             self._pause()
         elif self._pending is None:
             self._run()
+
+    def ended(self) -> bool:
+        """Keeps the wire until what is owed is said: a 250 that nobody hears makes the client send again."""
+        self._peer_ended = True
+        return self._pending is not None or self._clogged
 
     def lost(self, error: Exception | None) -> None:
         if self._session is not None:
@@ -216,6 +222,9 @@ class Conversation:
             self._say_goodbye(SHUTTING_DOWN, "drain")
             return
         self._flush()
+        if self._peer_ended and self._pending is None and not self._clogged:
+            self._close("lost")
+            return
         if self._paused and self._pending is None and not self._clogged:
             self._paused = False
             if self._wire is not None:

@@ -123,6 +123,10 @@ class Pop3Session:
         if self._operation is None:
             self._run()
 
+    def ended(self) -> bool:
+        """Without TLS there is no login, and so nothing worth keeping the wire for."""
+        return False
+
     def lost(self, error: Exception | None) -> None:
         self._wire = None
         self._room.set()

@@ -7,11 +7,11 @@ import ssl
 from typing import Any, cast
 
 import pytest
-from tests.fakes.clock import FakeClock
 
 from ekiden.net.endpoint import endpoint
 from ekiden.net.wire import StreamWire, TlsSide, WireSet
 from ekiden.ports.wire import Endpoint, Wire
+from tests.fakes.clock import FakeClock
 
 
 class Transport:
@@ -105,6 +105,9 @@ class Both:
 
     def writable(self, ok: bool) -> None:
         self.calls.append(f"writable {ok}")
+
+    def ended(self) -> bool:
+        return False
 
     def lost(self, error: Exception | None) -> None:
         self.calls.append(f"lost {type(error).__name__}")

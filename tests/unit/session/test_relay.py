@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.fakes.doors import Hall, conversation, say
 
 from ekiden.config.model import Domain, Limits
 from ekiden.model.door import Door
 from ekiden.model.events import InternalFault, LetterAccepted, LetterRefused, RecipientRefused
 from ekiden.model.reply import Reply
 from ekiden.ports.spool import Selection, SpoolFailed
+from tests.fakes.doors import Hall, conversation, say
 
 ENVELOPE = b"EHLO client.test\r\nMAIL FROM:<a@far.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"
 LETTER = b"Subject: hello\r\n\r\nbody\r\n.\r\n"
@@ -201,6 +201,25 @@ async def test_a_fault_of_ours_is_451_with_an_incident_and_its_stack_in_the_log(
     assert fault.incident.encode() in answer
     assert "ZeroDivisionError" in fault.stack
     assert (await say(wire, b"NOOP\r\n")).startswith(b"250")
+
+
+async def test_a_client_that_hangs_up_its_side_still_hears_the_250(hall: Hall) -> None:
+    hall.spool.pause()
+    wire = hall.knock(Door.RELAY)
+    await say(wire, ENVELOPE)
+    await say(wire, LETTER)
+    wire.half_close()
+    assert not wire.closed
+    hall.spool.resume()
+    assert (await say(wire, b"")).startswith(b"250 2.0.0")
+    assert wire.closed
+
+
+async def test_a_client_that_hangs_up_owed_nothing_is_let_go(hall: Hall) -> None:
+    wire = hall.knock(Door.RELAY)
+    await say(wire, b"EHLO c\r\n")
+    wire.half_close()
+    assert wire.closed
 
 
 async def test_starttls_forgets_everything(hall: Hall) -> None:
