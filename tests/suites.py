@@ -1,6 +1,6 @@
-"""Conformance material of others. It lies beside a checkout (`../shared/suites`), or where EKIDEN_SUITES says, and
-is never
-committed. Tests read it in place; where it is missing they are skipped, in CI too: it does not come from Debian."""
+"""Conformance material of others. It lies beside a checkout (`../shared/suites`), or where EKIDEN_SUITES says, and is
+never committed. Tests read it in place; where it is missing they are skipped, in CI too: it does not come from
+Debian."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
 """Call-ahead: asks the next hop of a routed domain whether a recipient exists, before we take responsibility for the
-letter
-(invariant 9: what can be refused at the door is refused there).
+letter (invariant 9: what can be refused at the door is refused there).
 
 Rules
 1. The question is MAIL FROM:<> and RCPT, then no content (RFC 5321 §3.3 lets us leave at any time).
 2. Answers are remembered, negatives too; a next hop that is down is remembered shortly, so that a flood of unknown
-   names does
-   not become a flood of connections. Equal questions under way are asked once.
+   names does not become a flood of connections. Equal questions under way are asked once.
 3. Whatever goes wrong is 450 4.4.1, never a refusal: only the next hop's own 5xx to RCPT says that somebody does not
    exist.
 

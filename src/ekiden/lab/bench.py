@@ -1,10 +1,9 @@
 """The benchmark: Ekiden and Postfix carry the same letters in the same run, in turn, on the same file system.
 
-4 KiB letters over 50 sessions come in on port 25's counterpart and go out to a sink; each letter is durable before
-its 250. What counts
-is end to end: from the first connection to the last letter at the sink. Sender and sink alone, with nothing between,
-show what
-the tools themselves allow. Only ratios of the same run mean something: machines differ, and so do their neighbours.
+4 KiB letters over 50 sessions come in on port 25's counterpart and go out to a sink; each letter is durable before its
+250. What counts is end to end: from the first connection to the last letter at the sink. Sender and sink alone, with
+nothing between, show what the tools themselves allow. Only ratios of the same run mean something: machines differ, and
+so do their neighbours.
 """
 
 from __future__ import annotations

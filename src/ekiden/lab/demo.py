@@ -1,10 +1,8 @@
 """The demo: two servers on this machine, two letters, and the whole way that each of them took.
 
 home (example.test) listens on 2525/2587/2465/2110/2995, away (far.test) on 3525/… . Alice writes to bob, who has his
-mailbox at
-home, and to carol, whose server is the other one, reached over its port 25 (here 3525). Everything lies in a
-temporary folder
-that goes away at the end.
+mailbox at home, and to carol, whose server is the other one, reached over its port 25 (here 3525). Everything lies in a
+temporary folder that goes away at the end.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """The kill test: SIGKILL to the whole process group at random moments under load, and an account of every letter.
 
 A source on many sessions sends letters, each with a token of its own, and writes down which were acknowledged with
-250. A sink writes
-down which tokens came, before it answers. Letters whose reply never came are unknown and are not sent again, so what
-the sink
-sees twice was sent twice by the server. At the end: acknowledged and never come = lost.
+250. A sink writes down which tokens came, before it answers. Letters whose reply never came are unknown and are not
+sent again, so what the sink sees twice was sent twice by the server. At the end: acknowledged and never come = lost.
 """
 
 from __future__ import annotations

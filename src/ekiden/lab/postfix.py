@@ -2,8 +2,7 @@
 master does.
 
 Tuned as its own documentation advises for a busy relay (TUNING_README): no in_flow_delay, 50 connections to the next
-hop
-from the start, enough processes, no limit on connections of one client.
+hop from the start, enough processes, no limit on connections of one client.
 """
 
 from __future__ import annotations

@@ -2,11 +2,9 @@
 
 Rules
 1. An account's name is a mailbox of one of our domains in key form (`Mailbox.key`): it is the login, the mailbox and
-   the
-   owner's address at once.
-2. A password is only ever kept as verifiers: Argon2id for PLAIN and LOGIN, SCRAM-SHA-256 beside it (RFC 5803 form).
-   All secrets of
-   an account share one SCRAM salt and iteration count.
+   the owner's address at once.
+2. A password is only ever kept as verifiers: Argon2id for PLAIN and LOGIN, SCRAM-SHA-256 beside it (RFC 5803 form). All
+   secrets of an account share one SCRAM salt and iteration count.
 3. `epoch` grows with every change that must end open sessions (password, disable, remove).
 """
 

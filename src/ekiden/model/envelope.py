@@ -57,10 +57,9 @@ class Origin(msgspec.Struct, array_like=True):
 class Envelope(msgspec.Struct, array_like=True):
     """Everything of a letter but its content and recipients.
 
-    `arrived`: seconds since 1970. `size_octets`: of the content as stored, trace fields included. `header_octets`:
-    of the header
-    section with the empty line that ends it. `ret`: FULL, HDRS or ''; `envid`: xtext-decoded (RFC 3461 §4.3, §4.4).
-    `body`: 7BIT or 8BITMIME as declared at MAIL, or 8BITMIME if the content turned out to have 8-bit octets.
+    `arrived`: seconds since 1970. `size_octets`: of the content as stored, trace fields included. `header_octets`: of
+    the header section with the empty line that ends it. `ret`: FULL, HDRS or ''; `envid`: xtext-decoded (RFC 3461 §4.3,
+    §4.4). `body`: 7BIT or 8BITMIME as declared at MAIL, or 8BITMIME if the content turned out to have 8-bit octets.
     """
 
     reverse_path: str

@@ -12,8 +12,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-#: RFC 5321 §4.5.3.1.5: a reply line is at most 512 octets with its CRLF. Text is cut so that each line stays under
-#: it.
+#: RFC 5321 §4.5.3.1.5: a reply line is at most 512 octets with its CRLF. Text is cut so that each line stays under it.
 MAX_REPLY_LINE: Final = 512
 
 

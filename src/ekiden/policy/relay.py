@@ -5,15 +5,13 @@ Rules, in the order in which they are asked (the names are stable; `ekiden expla
 1. `postmaster`          <postmaster> without a domain, or of a domain of ours, is always taken (RFC 5321 §4.5.1).
 2. `own-domain-*`        a domain of ours: taken if the recipient is known to exist, in the way the domain says.
 3. `routing-characters`  `%`, `!` or a quoted `@` in the local part of a domain that we hand on to another server: a
-                         stranger could
-                         make that server relay (percent hack, bang path). Refused.
+                         stranger could make that server relay (percent hack, bang path). Refused.
 4. `login`               somebody who proved who they are may send anywhere.
 5. `trusted-network`     so may clients of `[relay] trusted_networks`.
 6. `relay-denied`        everybody else: 550 5.7.1, naming the right door.
 
-Domains are compared in key form (lower case, A-labels, no trailing dot), client addresses with IPv4-mapped IPv6
-undone: how a
-name or an address is spelled changes nothing (invariant 3). Source routes were dropped by the grammar (RFC 5321
+Domains are compared in key form (lower case, A-labels, no trailing dot), client addresses with IPv4-mapped IPv6 undone:
+how a name or an address is spelled changes nothing (invariant 3). Source routes were dropped by the grammar (RFC 5321
 §4.1.1.3).
 """
 

@@ -1,9 +1,8 @@
 """Directory: accounts, aliases, and who exists in our domains.
 
 Contract
-1. `peek` answers at once from memory, or None if it would have to ask the store; `find` asks. A result may be stale
-   by at
-   most one second after a committed change, in every process (invariant 4).
+1. `peek` answers at once from memory, or None if it would have to ask the store; `find` asks. A result may be stale by
+   at most one second after a committed change, in every process (invariant 4).
 2. Lookup order of `find`: exact alias, exact account, account without `+tag`, alias without tag, then the catch-all
    alias `@domain`.
    `postmaster@` any of our domains falls back to the configured postmaster account if neither account nor alias

@@ -1,8 +1,7 @@
 """RecipientProbe: call-ahead, asking the next hop of a routed domain whether a recipient exists.
 
 Contract: answers are cached, negatives too. `ask` never raises: while the next hop is down it answers 450 4.4.1.
-`RecipientLists`: the files
-named by `recipients = "list:FILE"`.
+`RecipientLists`: the files named by `recipients = "list:FILE"`.
 """
 
 from __future__ import annotations

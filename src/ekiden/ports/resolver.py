@@ -1,10 +1,8 @@
 """Resolver: DNS as mail needs it. A failure is a value, not an exception.
 
 Contract: names come in and go out without trailing dot, in lower case, as A-labels. `NOT_FOUND` covers NXDOMAIN and
-NODATA (told
-apart by `exists`); `FAILED` is SERVFAIL, timeout, or a malformed answer: temporary for mail (RFC 5321 §5.1). Answers
-are cached by their TTL,
-negatives too (RFC 2308).
+NODATA (told apart by `exists`); `FAILED` is SERVFAIL, timeout, or a malformed answer: temporary for mail (RFC 5321
+§5.1). Answers are cached by their TTL, negatives too (RFC 2308).
 """
 
 from __future__ import annotations

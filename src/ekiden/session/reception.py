@@ -2,11 +2,9 @@
 
 Rules
 1. The header section is held until it is complete (256 KiB at most), because what is put on top (Received) and what
-   submission
-   mends (Date, Message-ID, Bcc) needs all of it. The body streams through; it is never in memory whole.
+   submission mends (Date, Message-ID, Bcc) needs all of it. The body streams through; it is never in memory whole.
 2. What goes wrong midway (disk full, too many hops) is remembered as a refusal; the rest of the content is swallowed
-   and the
-   refusal is the answer to the final dot.
+   and the refusal is the answer to the final dot.
 3. Nobody says 250 before `Spool.accept` is done (invariant 1).
 """
 

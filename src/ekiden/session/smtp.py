@@ -1,8 +1,7 @@
 """What relay and submission have in common: the transaction, from MAIL to the letter in the spool.
 
 The pattern (DESIGN §1): gather facts → decide (policy, pure) → act → reply. A cached fact needs no wait; one that is
-not
-comes as `Pending`. The doors differ in who may send (`account`, `trusted`) and in what is mended (`mends_header`).
+not comes as `Pending`. The doors differ in who may send (`account`, `trusted`) and in what is mended (`mends_header`).
 """
 
 from __future__ import annotations
