@@ -3,100 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 
 import pytest
 
-from ekiden.model.envelope import Envelope, LegState, NewLeg, Notify, Origin, Recipient
+from ekiden.model.envelope import LegState, NewLeg, Notify, Recipient
 from ekiden.model.outcome import Outcome, OutcomeKind
-from ekiden.ports.spool import Claim, Record, Report, Selection, SpoolFailed, Steer
-from ekiden.storage.memory.spool import MemorySpool
+from ekiden.ports.spool import Record, Report, Selection, SpoolFailed, Steer
 from ekiden.storage.sqlite.reading import ReadOnlySpool
-from ekiden.storage.sqlite.spool import SqliteSpool
-from tests.fakes.clock import FakeClock
-
-HEADER = b"Subject: post\r\n\r\n"
-
-
-class House:
-    """Opens views of one spool; `kill` ends one as SIGKILL does: its lock is free, its claims stay."""
-
-    def __init__(self, engine, folder):
-        self.engine = engine
-        self.folder = folder
-        self.clock = FakeClock()
-        self.views = []
-
-    def open(self):
-        if self.engine == "memory":
-            view = MemorySpool(self.clock, len(self.views) + 1, shared=self.views[0] if self.views else None)
-        else:
-            view = SqliteSpool.open(self.folder / "spool", self.clock, move_history=False)
-        self.views.append(view)
-        return view
-
-    def kill(self, view):
-        if isinstance(view, MemorySpool):
-            view.die()
-        else:
-            fcntl.flock(view._life, fcntl.LOCK_UN)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def house(request, tmp_path):
-    house = House(request.param, tmp_path)
-    yield house
-    for view in house.views:
-        await view.close()
-
-
-@pytest.fixture
-def spool(house):
-    return house.open()
-
-
-@pytest.fixture
-def other(house, spool):
-    return house.open()
-
-
-def leg(*paths, next_hop="mx:example.org", **fields):
-    return NewLeg(next_hop, [Recipient(path) for path in paths or ("bob@example.org",)], **fields)
-
-
-def envelope(reverse_path="alice@example.test", **fields):
-    fields.setdefault("origin", Origin(door="submission", account="alice@example.test"))
-    return Envelope(reverse_path, 1_767_225_600.25, **fields)
-
-
-async def put(spool, *legs, claim=True, content=HEADER + b"hello\r\n", **fields):
-    draft = spool.begin()
-    draft.write(content)
-    claims = await spool.accept(draft, envelope(**fields), legs or (leg(),), claim=claim)
-    return claims if claim else draft.letter
-
-
-def ended(claim: Claim, kind=OutcomeKind.RELAYED):
-    return [Outcome(recipient.forward_path, kind) for recipient in claim.leg.recipients]
-
-
-def finished(claim: Claim, kind=OutcomeKind.RELAYED, **fields):
-    return Record(claim, ended(claim, kind), **fields)
-
-
-def delayed(claim: Claim, when: float, **fields):
-    return Record(claim, ended(claim, OutcomeKind.DELAYED), remaining=claim.leg.recipients, next_attempt=when, **fields)
-
-
-def names(claims):
-    return [(claim.letter, claim.leg.number) for claim in claims]
-
-
-async def gathered(content):
-    pieces = [piece async for piece in content.chunks()]
-    assert all(len(piece) <= 65536 for piece in pieces)
-    return b"".join(pieces)
-
+from tests.contract.spool_house import HEADER, delayed, ended, envelope, finished, gathered, leg, names, put
 
 # The first door ------------------------------------------------------------------------------------------
 
@@ -388,87 +302,6 @@ async def test_removal_of_a_held_letter(house, spool):
     assert (claim.leg.state, claim.leg.hold_reason) == (LegState.CLAIMED, "")
     assert await spool.record(finished(claim, OutcomeKind.REMOVED))
     assert (await spool.counts())["letters"] == 0
-
-
-# Listing and steering ------------------------------------------------------------------------------------------
-
-
-async def fill(house, spool):
-    """Letters a, b, c: two legs, another sender, a report; and what they are called."""
-    first = await put(spool, leg("x@one.test"), leg("y@two.test"), claim=False)
-    second = await put(
-        spool, leg("z@One.Test."), claim=False, reverse_path="Carol@far.test", origin=Origin(account="c@a")
-    )
-    (third,) = await put(spool, leg("alice@example.test", next_hop="local"), reverse_path="")
-    return {first: "a", second: "b", third.letter: "c"}
-
-
-@pytest.mark.parametrize(
-    ("selection", "expected"),
-    [
-        (Selection(), "aa b c"),
-        (Selection(domain="one.test"), "a b"),
-        (Selection(domain="TWO.test"), "a"),
-        (Selection(sender="carol@far.test"), "b"),
-        (Selection(sender="@far.test"), "b"),
-        (Selection(sender="<>"), "c"),
-        (Selection(account="C@A"), "b"),
-        (Selection(state="claimed"), "c"),
-        (Selection(state="held"), ""),
-        (Selection(state="waiting", domain="one.test", sender="@example.test"), "a"),
-        (Selection(limit=2), "aa b"),
-    ],
-)
-async def test_find(house, spool, other, selection, expected):
-    letters = await fill(house, spool)
-    found = await other.find(selection)
-    assert " ".join(letters[queued.letter] * len(queued.legs) for queued in found) == expected
-
-
-async def test_find_tells_all_of_a_letter_and_pages_in_the_order_of_ids(house, spool):
-    letters = sorted([await put(spool, claim=False) for _ in range(30)])
-    seen, after = [], None
-    while page := await spool.find(Selection(after=after, limit=7)):
-        assert len(page) <= 7
-        seen += [queued.letter for queued in page]
-        after = seen[-1]
-    assert seen == letters
-    (one,) = await spool.find(Selection(letter=letters[3]))
-    assert one.envelope == envelope()
-    assert [(queued.number, queued.state, queued.next_attempt) for queued in one.legs] == [
-        (0, LegState.WAITING, house.clock.now())
-    ]
-    assert await spool.find(Selection(letter=letters[-1] + 1)) == []
-
-
-async def test_hold_release_and_retry(house, spool, other):
-    (waiting,) = await put(spool)
-    (claimed,) = await put(spool)
-    now = house.clock.now()
-    later = now + 3600
-    await spool.record(delayed(waiting, later))
-    assert await other.apply(Selection(), Steer.RELEASE, now=now) == 0
-    assert await other.apply(Selection(), Steer.HOLD, now=now, reason="asked the sender") == 1
-    (held,) = await spool.find(Selection(state="held"))
-    assert (held.letter, held.legs[0].hold_reason, held.legs[0].next_attempt) == (
-        waiting.letter,
-        "asked the sender",
-        None,
-    )
-    assert await spool.claim(later + 9, 10) == []
-    assert await other.apply(Selection(), Steer.RETRY, now=now) == 0
-    assert await other.apply(Selection(letter=waiting.letter), Steer.RELEASE, now=later) == 1
-    assert await spool.next_due() == later
-    assert await other.apply(Selection(), Steer.RETRY, now=now) == 1
-    assert names(await spool.claim(now, 10)) == names([waiting])
-    assert await spool.record(finished(claimed)) is True
-
-
-async def test_apply_is_not_bound_by_the_limit_of_listings(house, spool):
-    for _ in range(5):
-        await put(spool, *[leg(f"{n}@x.test") for n in range(30)], claim=False)
-    assert await spool.apply(Selection(limit=2, domain="x.test"), Steer.HOLD, now=0.0) == 150
-    assert (await spool.counts())["held"] == 150
 
 
 # History ------------------------------------------------------------------------------------------

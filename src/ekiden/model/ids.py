@@ -52,6 +52,11 @@ def parse_id(text: str) -> int:
     return number
 
 
+def first_id(when: float) -> int:
+    """No id made at `when` (seconds since 1970) or later is smaller, none made before is larger."""
+    return max(int(when * 1000) - EPOCH_MS, 0) << 22
+
+
 class IdSequence:
     """Makes ids for one incarnation; strictly growing within it, even when the clock jumps backwards."""
 

@@ -3,23 +3,21 @@
 Responsibility for a letter enters only through `accept` and leaves only through `record` ("two doors", DESIGN §3).
 
 Contract
-1. `accept` returns when content, envelope and legs survive a power cut; before that nobody says 250. What fails
-   raises SpoolFailed and
-   leaves nothing behind.
+1. `accept` returns when content, envelope and legs survive a power cut; before that nobody says 250. What fails raises
+   SpoolFailed and leaves nothing behind.
 2. A claim names this process's incarnation, never an expiry. Claims of an incarnation that is not alive are freed by
    `free_claims`. `record` of a lost claim changes nothing and returns False: no second report can come from it.
 3. `record` is one transaction: outcomes, next attempt, reports (new letters of ours) and expansions stand or fall
-   together. A letter
-   without legs is gone, content included.
+   together. A letter without legs is gone, content included.
 4. In a group commit one verb's failure never undoes its neighbours.
-5. `apply` only steers (hold, release, retry, reroute), in slices; remove and bounce go through `claim_for_removal`
-   and `record`.
+5. `apply` only steers (hold, release, retry), in slices; what takes legs out of the queue or sends them another way
+   (remove, bounce, reroute) goes through `claim_for_removal` and `record`.
 6. All methods are called on the loop's thread; engines do their I/O elsewhere and wake the loop once a batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -98,11 +96,9 @@ class Record(msgspec.Struct):
     """What an attempt came to.
 
     `outcomes`: one a recipient of the leg, in its order; DELAYED ones stay in the leg. `remaining`: those recipients
-    with their changed
-    fields (`last_error`, `delay_reported`), in order. `next_attempt`: when (seconds since 1970) the leg is due
-    again, None if no
-    recipient remains. `expanded`: new legs of the same letter. `counts`: whether this was an attempt (False: site
-    down, released).
+    with their changed fields (`last_error`, `delay_reported`), in order. `next_attempt`: when (seconds since 1970) the
+    leg is due again, None if no recipient remains. `expanded`: new legs of the same letter. `counts`: whether this was
+    an attempt (False: site down, released).
     """
 
     claim: Claim
@@ -116,7 +112,10 @@ class Record(msgspec.Struct):
 
 
 class Selection(msgspec.Struct, kw_only=True):
-    """Which legs a listing or `apply` means; all conditions must hold. `text` fields '' and None mean: any."""
+    """Which legs a listing or `apply` means; all conditions must hold. `text` fields '' and None mean: any.
+
+    `next_hop`: the key. `error`: part of a recipient's `last_error`, letter case does not matter. `arrived_before`,
+    `arrived_after`: seconds since 1970; a letter's id says when it came (`model.ids`)."""
 
     letter: LetterId | None = None
     domain: str = ""
@@ -125,6 +124,10 @@ class Selection(msgspec.Struct, kw_only=True):
     state: str = ""
     after: LetterId | None = None
     limit: int = 100
+    next_hop: str = ""
+    error: str = ""
+    arrived_before: float | None = None
+    arrived_after: float | None = None
 
 
 class QueuedLetter(msgspec.Struct):
@@ -165,9 +168,8 @@ class Spool(Protocol):
     def accept(
         self, draft: Draft, envelope: Envelope, legs: Sequence[NewLeg], *, claim: bool
     ) -> Awaitable[list[Claim]]:
-        """Durable on return. `claim`: the legs are born claimed by this incarnation and come back as claims; else
-        they are due
-        at once and the list is empty. Raises SpoolFailed; the draft is then discarded."""
+        """Durable on return. `claim`: the legs are born claimed by this incarnation and come back as claims; else they
+        are due at once and the list is empty. Raises SpoolFailed; the draft is then discarded."""
 
     async def claim(self, now: float, limit: int) -> list[Claim]:
         """Up to `limit` legs that are due at `now`, priority first, then oldest, claimed by this incarnation."""
@@ -190,11 +192,25 @@ class Spool(Protocol):
 
     async def content(self, letter: LetterId) -> Content | None: ...
 
-    async def apply(self, selection: Selection, steer: Steer, *, now: float, reason: str = "") -> int:
-        """How many legs were changed. Claimed legs are left alone, but RETRY of them is no error."""
+    async def apply(
+        self,
+        selection: Selection,
+        steer: Steer,
+        *,
+        now: float,
+        reason: str = "",
+        changed: Callable[[int], None] | None = None,
+    ) -> int:
+        """How many legs were changed; `selection.limit` does not bound it. Claimed legs are left alone, but RETRY of
+        them is no error. `changed`: told how many after each slice, so that nothing is untold if a later one fails."""
 
-    async def claim_for_removal(self, letter: LetterId) -> list[Claim]:
-        """Claims all legs of the letter that no living worker is trying right now."""
+    async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
+        """Claims the legs of the letter that no living worker is trying right now; with a `selection` only those
+        that it means as they are at that moment."""
+
+    async def shape(self, edges: Sequence[float]) -> dict[str, list[int]]:
+        """Legs by next-hop key and age, without reading letters: `len(edges) + 1` counts a key. `edges`: times of
+        arrival, latest first; count n is of what came at edge n or after it, the last one of what is older."""
 
     async def trail(self, letter: LetterId) -> list[TrailEntry]:
         """History of a letter, oldest first; [] if nothing was recorded yet (or it is forgotten)."""

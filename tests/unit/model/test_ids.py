@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ekiden.model.ids import parse_id, render_id
+from ekiden.model.ids import IdSequence, first_id, parse_id, render_id
 
 
 @given(st.integers(min_value=0, max_value=2**63 - 1))
@@ -37,3 +37,10 @@ def test_order_of_texts_is_order_of_numbers(one: int, other: int) -> None:
 def test_beyond_the_range(number: int) -> None:
     with pytest.raises(ValueError, match="2\\*\\*63"):
         render_id(number)
+
+
+def test_the_first_id_of_a_time_parts_what_came_before_from_what_came_after():
+    when = 1_767_225_600.5
+    before, at = IdSequence(1023).next(when - 0.001), IdSequence(0).next(when)
+    assert before < first_id(when) <= at
+    assert first_id(0.0) == first_id(-5.0) == 0

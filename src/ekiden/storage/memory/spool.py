@@ -4,8 +4,8 @@ Rules
 1. It keeps everything of the contract in `ports.spool` but survival of the process. Reading works after `close`.
 2. Several spools on one store are several processes' views: `MemorySpool(clock, incarnation=2, shared=first)`.
 3. For tests: `fail_next(verb, error)` makes the next call of a verb fail (begin, write, accept, claim, next_due,
-   record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts);
-   between `pause()` and `resume()` accept, record and release stay unanswered, as while a commit runs.
+   record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts,
+   shape); between `pause()` and `resume()` accept, record and release stay unanswered, as while a commit runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from ekiden.model.envelope import Envelope, Leg, LegState, NewLeg, Recipient
-from ekiden.model.ids import IdSequence, Incarnation, LetterId
+from ekiden.model.ids import IdSequence, Incarnation, LetterId, first_id
 from ekiden.ports.clock import Clock
 from ekiden.ports.spool import (
     Claim,
@@ -236,28 +236,50 @@ class MemorySpool:
         found = self._store.letters.get(letter)
         return found.content if found else None
 
-    async def apply(self, selection: Selection, steer: Steer, *, now: float, reason: str = "") -> int:
+    async def apply(
+        self,
+        selection: Selection,
+        steer: Steer,
+        *,
+        now: float,
+        reason: str = "",
+        changed: Callable[[int], None] | None = None,
+    ) -> int:
         self._guard("apply")
-        changed = 0
+        count = 0
         for number, letter in self._store.letters.items():
             if not means_letter(selection, number, letter.envelope):
                 continue
             for stored in letter.legs.values():
                 if not (steered(steer, stored.leg.state) and means_leg(selection, stored.leg)):
                     continue
-                changed += 1
+                count += 1
                 if steer is Steer.HOLD:
                     stored.leg.state, stored.leg.next_attempt, stored.leg.hold_reason = LegState.HELD, None, reason
                 else:
                     stored.wait_until(now)
                     stored.leg.hold_reason = ""
-        return changed
+        if changed is not None and count:
+            changed(count)
+        return count
 
-    async def claim_for_removal(self, letter: LetterId) -> list[Claim]:
+    async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
         self._guard("claim_for_removal")
         found = self._store.letters.get(letter)
-        legs = [stored for _, stored in sorted(found.legs.items())] if found else []
-        return [self._give(stored) for stored in legs if stored.claimed_by not in self._store.alive]
+        if found is None or not (selection is None or means_letter(selection, letter, found.envelope)):
+            return []
+        legs = [stored for _, stored in sorted(found.legs.items()) if stored.claimed_by not in self._store.alive]
+        return [self._give(stored) for stored in legs if selection is None or means_leg(selection, stored.leg)]
+
+    async def shape(self, edges: Sequence[float]) -> dict[str, list[int]]:
+        self._guard("shape")
+        shape: dict[str, list[int]] = {}
+        firsts = [first_id(edge) for edge in edges]
+        for number, letter in self._store.letters.items():
+            column = next((column for column, first in enumerate(firsts) if number >= first), len(firsts))
+            for stored in letter.legs.values():
+                shape.setdefault(stored.leg.next_hop, [0] * (len(firsts) + 1))[column] += 1
+        return shape
 
     async def trail(self, letter: LetterId) -> list[TrailEntry]:
         self._guard("trail")

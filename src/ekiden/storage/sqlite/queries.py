@@ -1,11 +1,13 @@
 """Reading spool.db and its history: one connection that can not write, used from one thread.
 
-A listing reads in pages by letter id, so that a backlog of a million letters is never in memory, and no read
-transaction lives long enough to keep the write-ahead log from being reset.
+What looks at the whole queue reads in pages by leg, so that a backlog of a million letters is never in memory, and no
+read transaction lives long enough to keep the write-ahead log from being reset. Of a leg that a selection does not
+mean, no more is decoded than is needed to know that.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,16 +17,33 @@ import msgspec
 
 from ekiden.model.envelope import Envelope, Leg, LegState, Recipient
 from ekiden.model.ids import LetterId
-from ekiden.ports.spool import QueuedLetter, Selection, TrailEntry
+from ekiden.ports.spool import QueuedLetter, Selection, Steer, TrailEntry
 from ekiden.storage.duty import message_id_key
-from ekiden.storage.selection import means_leg, means_letter
+from ekiden.storage.selection import (
+    asks_for_envelope,
+    asks_for_recipients,
+    id_range,
+    means_envelope,
+    means_leg,
+    means_letter,
+    means_recipients,
+    steered,
+)
 from ekiden.storage.sqlite.connection import open_for_reading, rows
 from ekiden.storage.sqlite.history import Days
 from ekiden.storage.sqlite.migrations import require
 from ekiden.storage.sqlite.schema import APPLICATION_ID, STEPS
 
-#: Letters read at once by a listing.
-PAGE: Final = 500
+#: Legs read at once by a listing, and changed at most by one transaction of a bulk verb (DESIGN §4, "One writer at a
+#: time, fairly").
+PAGE: Final = 1000
+#: Legs counted at once: nothing but two columns is read of them.
+SHAPE_PAGE: Final = 10_000
+
+#: A leg's name in the store: letter and number.
+LegKey = tuple[int, int]
+#: Before every leg.
+START: Final[LegKey] = (-1, -1)
 
 decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 decode_recipients = msgspec.msgpack.Decoder(list[Recipient]).decode
@@ -33,6 +52,8 @@ decode_entry = msgspec.msgpack.Decoder(TrailEntry).decode
 _LEG: Final = (
     "letter, number, next_hop, flow, priority, attempts, next_attempt, claimed_by, hold_reason, recipients FROM leg"
 )
+#: What an INTEGER of SQLite can hold.
+_LARGEST: Final = (1 << 63) - 1
 
 
 class Queries:
@@ -75,17 +96,71 @@ class Queries:
     def knows(self, letter: int) -> bool:
         return self._connection.execute("SELECT 1 FROM letter WHERE id = ?", (letter,)).get is not None
 
-    def page(self, selection: Selection, after: int) -> tuple[list[QueuedLetter], int | None]:
-        """The letters meant among the next PAGE ones behind `after`, and where to go on (None: that was the last)."""
-        if selection.letter is not None:
-            letters = rows(self._connection, "SELECT id, envelope FROM letter WHERE id = ?", (selection.letter,))
-        else:
-            letters = rows(
-                self._connection, "SELECT id, envelope FROM letter WHERE id > ? ORDER BY id LIMIT ?", (after, PAGE)
-            )
-        found = [queued for number, blob in letters if (queued := self._queued(selection, number, blob))]
-        more = selection.letter is None and len(letters) == PAGE
-        return found, letters[-1][0] if more else None
+    def page(self, selection: Selection, after: LegKey) -> tuple[list[QueuedLetter], LegKey | None]:
+        """The legs meant among the next PAGE ones behind `after`, by letter, and where to go on (None: that was the
+        last). The last letter may go on, too. Ends early when it has more letters than `selection.limit`."""
+        found: list[QueuedLetter] = []
+        page, more = self._meant(selection, after)
+        for row in page:
+            if not found or found[-1].letter != row[0]:
+                envelope = self.envelope(row[0])
+                if envelope is None:
+                    continue
+                if len(found) > selection.limit:
+                    return found, row[:2]
+                found.append(QueuedLetter(LetterId(row[0]), envelope, []))
+            found[-1].legs.append(leg_of(row))
+        return found, more
+
+    def steered_keys(self, selection: Selection, steer: Steer, after: LegKey) -> tuple[list[LegKey], LegKey | None]:
+        """The legs that `steer` would change among the next PAGE ones behind `after`, and where to go on."""
+        page, more = self._meant(selection, after)
+        return [row[:2] for row in page if steered(steer, _state(row))], more
+
+    def _meant(self, selection: Selection, after: LegKey) -> tuple[list[Any], LegKey | None]:
+        first, end = id_range(selection)
+        page = rows(
+            self._connection,
+            f"SELECT {_LEG} WHERE (letter, number) > (?, ?) AND letter < ? ORDER BY letter, number LIMIT ?",
+            (*max(after, (first, -1)), min(end, _LARGEST), PAGE),
+        )
+        more = page[-1][:2] if len(page) == PAGE else None
+        if selection.state:
+            page = [row for row in page if _state(row) == selection.state]
+        if selection.next_hop:
+            page = [row for row in page if row[2] == selection.next_hop]
+        if asks_for_recipients(selection):
+            page = [row for row in page if means_recipients(selection, decode_recipients(row[9]))]
+        if asks_for_envelope(selection):
+            page = self._of_letters_meant(selection, page)
+        return page, more
+
+    def _of_letters_meant(self, selection: Selection, page: Sequence[Any]) -> list[Any]:
+        found, letter, is_meant = [], -1, False
+        for row in page:
+            if row[0] != letter:
+                letter = row[0]
+                envelope = self.envelope(letter)
+                is_meant = envelope is not None and means_envelope(selection, envelope)
+            if is_meant:
+                found.append(row)
+        return found
+
+    def shape_page(self, firsts: Sequence[int], shape: dict[str, list[int]], after: LegKey) -> LegKey | None:
+        """Counts the next SHAPE_PAGE legs behind `after` into `shape`, and where to go on. `firsts`: the first id of
+        each column, latest first."""
+        columns, ascending = len(firsts), sorted(firsts)
+        page = rows(
+            self._connection,
+            "SELECT letter, number, next_hop FROM leg WHERE (letter, number) > (?, ?) ORDER BY letter, number LIMIT ?",
+            (*after, SHAPE_PAGE),
+        )
+        for letter, _, next_hop in page:
+            counts = shape.get(next_hop)
+            if counts is None:
+                counts = shape[next_hop] = [0] * (columns + 1)
+            counts[columns - bisect_right(ascending, letter)] += 1
+        return page[-1][:2] if len(page) == SHAPE_PAGE else None
 
     def claimed_by(self, incarnation: int, after: tuple[int, int], limit: int) -> list[tuple[int, int]]:
         """Legs by key, paged behind `after`."""
@@ -140,13 +215,6 @@ class Queries:
             found.update(self._days.with_message_id(day, key))
         return sorted(map(LetterId, found))
 
-    def _queued(self, selection: Selection, number: int, blob: bytes) -> QueuedLetter | None:
-        envelope = decode_envelope(blob)
-        if not means_letter(selection, number, envelope):
-            return None
-        legs = [leg for leg in legs_of(self._connection, number) if means_leg(selection, leg)]
-        return QueuedLetter(LetterId(number), envelope, legs) if legs else None
-
 
 def priorities(connection: apsw.Connection) -> Iterator[int]:
     """Those of waiting legs, highest first; one step of the index each."""
@@ -173,23 +241,21 @@ def due_legs(connection: apsw.Connection, now: float, limit: int) -> list[Leg]:
     return found
 
 
-def legs_of(connection: apsw.Connection, letter: int) -> list[Leg]:
-    """By number."""
-    return [leg_of(row) for row in rows(connection, f"SELECT {_LEG} WHERE letter = ? ORDER BY number", (letter,))]
-
-
-def legs_to_remove(connection: apsw.Connection, letter: int, is_alive: Callable[[int], bool]) -> list[Leg]:
-    """The legs of a letter that no living incarnation holds."""
+def legs_to_remove(
+    connection: apsw.Connection, letter: int, selection: Selection | None, is_alive: Callable[[int], bool]
+) -> list[Leg]:
+    """The legs of a letter that are meant and that no living incarnation holds."""
+    if selection is not None:
+        envelope = connection.execute("SELECT envelope FROM letter WHERE id = ?", (letter,)).get
+        if envelope is None or not means_letter(selection, letter, decode_envelope(envelope)):
+            return []
     found = rows(connection, f"SELECT {_LEG} WHERE letter = ? ORDER BY number", (letter,))
-    return [leg_of(row) for row in found if row[7] is None or not is_alive(row[7])]
+    legs = [leg_of(row) for row in found if row[7] is None or not is_alive(row[7])]
+    return [leg for leg in legs if selection is None or means_leg(selection, leg)]
 
 
 def leg_of(row: Sequence[Any]) -> Leg:
-    letter, number, next_hop, flow, priority, attempts, next_attempt, claimed_by, hold_reason, recipients = row
-    if claimed_by is not None:
-        state = LegState.CLAIMED
-    else:
-        state = LegState.HELD if next_attempt is None else LegState.WAITING
+    letter, number, next_hop, flow, priority, attempts, next_attempt, _, hold_reason, recipients = row
     return Leg(
         letter=letter,
         number=number,
@@ -199,6 +265,12 @@ def leg_of(row: Sequence[Any]) -> Leg:
         priority=priority,
         attempts=attempts,
         next_attempt=next_attempt,
-        state=state,
+        state=_state(row),
         hold_reason=hold_reason,
     )
+
+
+def _state(row: Sequence[Any]) -> LegState:
+    if row[7] is not None:
+        return LegState.CLAIMED
+    return LegState.HELD if row[6] is None else LegState.WAITING

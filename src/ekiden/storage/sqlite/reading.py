@@ -6,7 +6,7 @@ Nothing here writes: no incarnation, no lock, no row. `SqliteSpool` answers the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,14 +14,14 @@ from typing import Final, TypeVar
 import apsw
 
 from ekiden.model.envelope import Leg
-from ekiden.model.ids import LetterId
+from ekiden.model.ids import LetterId, first_id
 from ekiden.ports.spool import Claim, Content, QueuedLetter, Selection, SpoolFailed, TrailEntry
 from ekiden.storage.duty import CHUNK_OCTETS, SMALL_OCTETS
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.sqlite.connection import DatabaseRefused
 from ekiden.storage.sqlite.content import ContentFiles, FileContent
 from ekiden.storage.sqlite.history import Days
-from ekiden.storage.sqlite.queries import Queries
+from ekiden.storage.sqlite.queries import START, LegKey, Queries
 
 T = TypeVar("T")
 
@@ -56,11 +56,26 @@ class SpoolReader:
 
     async def find(self, selection: Selection) -> list[QueuedLetter]:
         found: list[QueuedLetter] = []
-        async for page in self._pages(selection):
-            found += page
-            if len(found) >= selection.limit:
+        after: LegKey | None = START
+        while after is not None:
+            if len(found) > selection.limit or (len(found) == selection.limit and found[-1].letter < after[0]):
                 break
+            start = after
+            page, after = await self._ask(lambda: self._queries.page(selection, start))  # noqa: B023 - awaited here
+            if found and page and page[0].letter == found[-1].letter:
+                found[-1].legs += page.pop(0).legs
+            found += page
         return found[: selection.limit]
+
+    async def shape(self, edges: Sequence[float]) -> dict[str, list[int]]:
+        """One question a page, so that others get their turn in between."""
+        shape: dict[str, list[int]] = {}
+        firsts = [first_id(edge) for edge in edges]
+        after: LegKey | None = START
+        while after is not None:
+            start = after
+            after = await self._ask(lambda: self._queries.shape_page(firsts, shape, start))  # noqa: B023 - awaited here
+        return shape
 
     async def content(self, letter: LetterId) -> Content | None:
         return await self._ask(lambda: self._content(letter, SMALL_OCTETS))
@@ -96,14 +111,6 @@ class SpoolReader:
             return await asyncio.get_running_loop().run_in_executor(self._readers, ask)
         except RuntimeError as error:  # the executor was shut down
             raise SpoolFailed("the spool is closed") from error
-
-    async def _pages(self, selection: Selection) -> AsyncIterator[list[QueuedLetter]]:
-        """One question a page, so that others get their turn in between."""
-        after: int | None = selection.after if selection.after is not None else -1
-        while after is not None:
-            start = after
-            page, after = await self._ask(lambda: self._queries.page(selection, start))  # noqa: B023 - awaited here
-            yield page
 
     def _content(self, letter: LetterId, budget: int) -> Content | None:
         """On the reading thread. `budget`: octets that may be taken into memory."""

@@ -29,13 +29,13 @@ from ekiden.ports.clock import Clock
 from ekiden.ports.spool import Claim, Content, Draft, Record, Selection, SpoolFailed, Steer
 from ekiden.storage.duty import check_legs, check_record, trail_entry
 from ekiden.storage.memory.content import MemoryContent
-from ekiden.storage.selection import steered
 from ekiden.storage.sqlite import verbs
 from ekiden.storage.sqlite.claims import Incarnations
 from ekiden.storage.sqlite.connection import DatabaseRefused, WriteLock, open_database, transaction
 from ekiden.storage.sqlite.content import ContentFiles, FileContent, SpoolDraft
 from ekiden.storage.sqlite.history import Mover
 from ekiden.storage.sqlite.migrations import migrate
+from ekiden.storage.sqlite.queries import START, LegKey
 from ekiden.storage.sqlite.reading import Places, SpoolReader
 from ekiden.storage.sqlite.schema import APPLICATION_ID, STEPS
 from ekiden.storage.sqlite.writer import Accept, Finish, Retell, Verb, Writer
@@ -201,9 +201,9 @@ class SqliteSpool(SpoolReader):
         owner = self._incarnation
         return await self._load(self._do(lambda c: verbs.claim_due(c, owner, now, limit), self._give_back_legs))
 
-    async def claim_for_removal(self, letter: LetterId) -> list[Claim]:
+    async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
         owner, is_alive = self._incarnation, self._incarnations.is_alive
-        claimed = self._do(lambda c: verbs.claim_to_remove(c, owner, letter, is_alive), self._give_back_legs)
+        claimed = self._do(lambda c: verbs.claim_to_remove(c, owner, letter, selection, is_alive), self._give_back_legs)
         return await self._load(claimed)
 
     def release(self, claims: Sequence[Claim], next_attempt: float) -> Awaitable[None]:
@@ -259,17 +259,27 @@ class SqliteSpool(SpoolReader):
 
     # Steering ------------------------------------------------------------------------------------------------------
 
-    async def apply(self, selection: Selection, steer: Steer, *, now: float, reason: str = "") -> int:
+    async def apply(
+        self,
+        selection: Selection,
+        steer: Steer,
+        *,
+        now: float,
+        reason: str = "",
+        changed: Callable[[int], None] | None = None,
+    ) -> int:
         """All that `selection` means; its `limit` is for listings. Other processes' workers see it when they poll."""
-        changed = 0
-        async for page in self._pages(selection):
-            keys = [(leg.letter, leg.number) for queued in page for leg in queued.legs if steered(steer, leg.state)]
-            for start in range(0, len(keys), verbs.SLICE):
-                part = keys[start : start + verbs.SLICE]
-                changed += await self._do(
-                    lambda c: verbs.steer_legs(c, steer, part, now, reason)  # noqa: B023 - awaited here
-                )
-        return changed
+        count = 0
+        after: LegKey | None = START
+        while after is not None:
+            start = after
+            keys, after = await self._ask(lambda: self._queries.steered_keys(selection, steer, start))  # noqa: B023
+            if keys:
+                part = await self._do(lambda c: verbs.steer_legs(c, steer, keys, now, reason))  # noqa: B023
+                count += part
+                if changed is not None and part:
+                    changed(part)
+        return count
 
     # The end -------------------------------------------------------------------------------------------------------
 

@@ -13,16 +13,13 @@ import msgspec
 
 from ekiden.model.envelope import Leg, LegState, NewLeg
 from ekiden.model.ids import Incarnation, LetterId
-from ekiden.ports.spool import Record, Report, Steer
+from ekiden.ports.spool import Record, Report, Selection, Steer
 from ekiden.storage.duty import trail_entry
-from ekiden.storage.sqlite.queries import due_legs, legs_to_remove
+from ekiden.storage.sqlite.queries import LegKey, due_legs, legs_to_remove
 from ekiden.storage.sqlite.writer import insert, insert_legs
 
 #: Rows that one transaction of a bulk verb changes (DESIGN §4, "One writer at a time, fairly").
 SLICE: Final = 1000
-
-#: A leg's name in the store.
-LegKey = tuple[int, int]
 
 encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -139,9 +136,13 @@ def claim_due(connection: apsw.Connection, owner: Incarnation, now: float, limit
 
 
 def claim_to_remove(
-    connection: apsw.Connection, owner: Incarnation, letter: LetterId, is_alive: Callable[[int], bool]
+    connection: apsw.Connection,
+    owner: Incarnation,
+    letter: LetterId,
+    selection: Selection | None,
+    is_alive: Callable[[int], bool],
 ) -> list[Leg]:
-    legs = legs_to_remove(connection, letter, is_alive)
+    legs = legs_to_remove(connection, letter, selection, is_alive)
     _give(connection, owner, legs)
     return legs
 
