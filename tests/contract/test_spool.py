@@ -295,11 +295,35 @@ async def test_removal_takes_what_no_living_worker_is_trying(house, spool, other
     assert removed == []
 
 
+@pytest.mark.parametrize("how", ["release", "record", "close", "kill"])
+async def test_what_is_held_stays_held_when_its_removal_fails(house, spool, other, how):
+    letter = await put(spool, claim=False)
+    now = house.clock.now()
+    await spool.apply(Selection(), Steer.HOLD, now=now)
+    (claim,) = await spool.claim_for_removal(letter)
+    if how == "release":
+        await spool.release([claim], now)
+    elif how == "record":
+        assert await spool.record(delayed(claim, now))
+    elif how == "close":
+        await spool.close()
+    else:
+        house.kill(spool)
+        assert await other.free_claims(spool.incarnation) == 1
+    assert (await other.counts())["held"] == 1
+    assert await other.next_due() is None
+    assert await other.apply(Selection(), Steer.RELEASE, now=now) == 1
+    (claim,) = await other.claim(now, 1)
+    assert claim.leg.hold_reason == ""
+    await other.release([claim], now)
+    assert await other.next_due() == now
+
+
 async def test_removal_of_a_held_letter(house, spool):
     letter = await put(spool, claim=False)
     assert await spool.apply(Selection(letter=letter), Steer.HOLD, now=house.clock.now(), reason="odd") == 1
     (claim,) = await spool.claim_for_removal(letter)
-    assert (claim.leg.state, claim.leg.hold_reason) == (LegState.CLAIMED, "")
+    assert (claim.leg.state, claim.leg.hold_reason) == (LegState.CLAIMED, "odd")
     assert await spool.record(finished(claim, OutcomeKind.REMOVED))
     assert (await spool.counts())["letters"] == 0
 

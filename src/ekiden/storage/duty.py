@@ -18,6 +18,8 @@ from ekiden.ports.spool import Record, TrailEntry
 SMALL_OCTETS: Final = 64 * 1024
 #: What `Content.chunks` gives at once, at most.
 CHUNK_OCTETS: Final = 64 * 1024
+#: The `hold_reason` of what is held without one: an empty one means that the leg is not held.
+UNTOLD: Final = "no reason given"
 
 
 def check_legs(legs: Sequence[NewLeg]) -> None:

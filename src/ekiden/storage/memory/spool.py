@@ -31,7 +31,7 @@ from ekiden.ports.spool import (
     Steer,
     TrailEntry,
 )
-from ekiden.storage.duty import check_legs, check_record, message_id_key, trail_entry
+from ekiden.storage.duty import UNTOLD, check_legs, check_record, message_id_key, trail_entry
 from ekiden.storage.memory.content import MemoryContent, MemoryDraft
 from ekiden.storage.selection import means_leg, means_letter, steered
 
@@ -48,13 +48,18 @@ class _Stored:
         self.claimed_by = claimed_by
 
     def wait_until(self, when: float) -> None:
+        """Or held, if it was held before it was claimed for removal."""
         self.claimed_by = None
-        self.leg.state = LegState.WAITING
-        self.leg.next_attempt = when
+        is_held = bool(self.leg.hold_reason)
+        self.leg.state = LegState.HELD if is_held else LegState.WAITING
+        self.leg.next_attempt = None if is_held else when
 
     def give(self, incarnation: Incarnation) -> None:
         self.claimed_by = incarnation
-        self.leg.state, self.leg.next_attempt, self.leg.hold_reason = LegState.CLAIMED, None, ""
+        self.leg.state, self.leg.next_attempt = LegState.CLAIMED, None
+
+    def hold(self, reason: str) -> None:
+        self.leg.state, self.leg.next_attempt, self.leg.hold_reason = LegState.HELD, None, reason or UNTOLD
 
 
 class _Letter:
@@ -255,10 +260,10 @@ class MemorySpool:
                     continue
                 count += 1
                 if steer is Steer.HOLD:
-                    stored.leg.state, stored.leg.next_attempt, stored.leg.hold_reason = LegState.HELD, None, reason
+                    stored.hold(reason)
                 else:
-                    stored.wait_until(now)
                     stored.leg.hold_reason = ""
+                    stored.wait_until(now)
         if changed is not None and count:
             changed(count)
         return count

@@ -14,7 +14,7 @@ import msgspec
 from ekiden.model.envelope import Leg, LegState, NewLeg
 from ekiden.model.ids import Incarnation, LetterId
 from ekiden.ports.spool import Record, Report, Selection, Steer
-from ekiden.storage.duty import trail_entry
+from ekiden.storage.duty import UNTOLD, trail_entry
 from ekiden.storage.sqlite.queries import LegKey, due_legs, legs_to_remove
 from ekiden.storage.sqlite.writer import insert, insert_legs
 
@@ -22,6 +22,10 @@ from ekiden.storage.sqlite.writer import insert, insert_legs
 SLICE: Final = 1000
 
 encode: Final = msgspec.msgpack.Encoder().encode
+
+#: A leg that was held before it was claimed for removal keeps its `hold_reason`, and is held again if it is given
+#: back: what a person holds never leaves because a command failed.
+_UNLESS_HELD: Final = "CASE hold_reason WHEN '' THEN ? END"
 
 _STEERING: Final = {
     Steer.HOLD: "UPDATE leg SET next_attempt = NULL, hold_reason = ?1"
@@ -101,7 +105,7 @@ class Retelling:
             connection.execute("DELETE FROM leg WHERE letter = ? AND number = ? AND claimed_by = ?", self._key)
         else:
             connection.execute(
-                "UPDATE leg SET recipients = ?, attempts = attempts + ?, next_attempt = ?, claimed_by = NULL"
+                f"UPDATE leg SET recipients = ?, attempts = attempts + ?, next_attempt = {_UNLESS_HELD}, claimed_by = NULL"
                 " WHERE letter = ? AND number = ? AND claimed_by = ?",
                 self._remaining + self._key,
             )
@@ -148,10 +152,11 @@ def claim_to_remove(
 
 
 def give_back(connection: apsw.Connection, owner: int, keys: Sequence[LegKey], due: float) -> int:
-    """Claims of `owner` become waiting; how many. What it does not hold is left alone."""
+    """Claims of `owner` become waiting, or held again; how many. What it does not hold is left alone."""
     before = connection.total_changes()
     connection.executemany(
-        "UPDATE leg SET claimed_by = NULL, next_attempt = ? WHERE letter = ? AND number = ? AND claimed_by = ?",
+        f"UPDATE leg SET claimed_by = NULL, next_attempt = {_UNLESS_HELD}"
+        " WHERE letter = ? AND number = ? AND claimed_by = ?",
         [(due, letter, number, owner) for letter, number in keys],
     )
     return connection.total_changes() - before
@@ -160,7 +165,7 @@ def give_back(connection: apsw.Connection, owner: int, keys: Sequence[LegKey], d
 def steer_legs(connection: apsw.Connection, steer: Steer, keys: Sequence[LegKey], now: float, reason: str) -> int:
     """Those that are still in a state that `steer` changes; how many."""
     before = connection.total_changes()
-    connection.executemany(_STEERING[steer], [(reason, now, letter, number) for letter, number in keys])
+    connection.executemany(_STEERING[steer], [(reason or UNTOLD, now, letter, number) for letter, number in keys])
     return connection.total_changes() - before
 
 
@@ -170,8 +175,8 @@ def forget_incarnation(connection: apsw.Connection, number: Incarnation) -> None
 
 def _give(connection: apsw.Connection, owner: Incarnation, legs: Sequence[Leg]) -> None:
     connection.executemany(
-        "UPDATE leg SET claimed_by = ?, next_attempt = NULL, hold_reason = '' WHERE letter = ? AND number = ?",
+        "UPDATE leg SET claimed_by = ?, next_attempt = NULL WHERE letter = ? AND number = ?",
         [(owner, leg.letter, leg.number) for leg in legs],
     )
     for leg in legs:
-        leg.state, leg.next_attempt, leg.hold_reason = LegState.CLAIMED, None, ""
+        leg.state, leg.next_attempt = LegState.CLAIMED, None
