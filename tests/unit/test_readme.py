@@ -1,8 +1,12 @@
-"""What newcomers read agrees with the code: the table of doors, the configurations, and links that lead somewhere."""
+"""What newcomers read agrees with the code: the table of doors, the configurations, and links that lead somewhere.
+
+So does what the code cites of docs/design.md, and what the docs say of tests.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,11 @@ _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 #: The rightmost columns of the README's table in words -> whether TLS is there from the first byte.
 _TLS = {"from the first byte": True, "STARTTLS": False, "STLS": False}
 _LOGIN = {"required": True, "never": False}
+
+_CODE = sorted(path for folder in ("src", "tests", "tools") for path in (ROOT / folder).rglob("*.py"))
+_RULES = r"rules? (\d+)(?: and (\d+))?"
+_CITED_RULES = re.compile(rf"(?:DESIGN §4,? |hot-path ){_RULES}")
+_CITED_INVARIANTS = re.compile(r"invariants? (\d+)(?: and (\d+))?")
 
 
 def doors_of_the_readme() -> dict[str, tuple[int, bool, bool]]:
@@ -91,3 +100,39 @@ def test_every_command_that_pages_name_exists() -> None:
             if command not in COMMANDS or (inner is not None and rest and rest[0] not in inner):
                 wrong.append(f"{page.name}: ekiden {span}")
     assert not wrong
+
+
+def design_section(number: int) -> str:
+    parts = re.split(r"^## (\d+)\. ", (ROOT / "docs/design.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(map(int, parts[1::2]), parts[2::2], strict=True)).get(number, "")
+
+
+def numbered(section: str) -> set[str]:
+    return set(re.findall(r"^(\d+)\. ", section, re.MULTILINE))
+
+
+def cited(text: str) -> Iterator[tuple[str, bool]]:
+    """What a file cites of the design, and whether it is there."""
+    rules, invariants = numbered(design_section(4)), numbered(design_section(8))
+    for number in re.findall(r"DESIGN §(\d+)", text):
+        yield f"§{number}", bool(design_section(int(number)))
+    for number, quoted in re.findall(r'DESIGN §(\d),? "([^"]+)"', text):
+        yield quoted, f"**{quoted}.**" in design_section(int(number))
+    for found in _CITED_RULES.findall(text):
+        yield from ((f"rule {number}", number in rules) for number in found if number)
+    for found in _CITED_INVARIANTS.findall(text):
+        yield from ((f"invariant {number}", number in invariants) for number in found if number)
+
+
+def test_what_the_code_cites_of_the_design_is_there() -> None:
+    wrong = []
+    for path in _CODE:
+        text = re.sub(r"\s+(?:#:? )?", " ", path.read_text(encoding="utf-8"))
+        wrong += [(str(path.relative_to(ROOT)), what) for what, there in cited(text) if not there]
+    assert not wrong
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_pages_name_exist(page: Path) -> None:
+    named = re.findall(r"`((?:tests|tools|src)/[\w/.-]*)", page.read_text(encoding="utf-8"))
+    assert not [name for name in named if "<" not in name and not (ROOT / name).exists()]

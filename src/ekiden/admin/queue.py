@@ -1,7 +1,7 @@
 """Use cases around the queue, behind every face (CLI, later the console).
 
 Looking changes nothing. What steers leaves an event that says who did it; removal goes through `claim_for_removal` and
-`record`, so that responsibility ends at its one door and the trail says who ended it (DESIGN invariant 2).
+`record`, so that responsibility ends at its one door and the trail says who ended it (invariant 2).
 """
 
 from __future__ import annotations

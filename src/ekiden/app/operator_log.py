@@ -1,4 +1,4 @@
-"""OperatorLog: where the events of commands go, so that the log tells who changed what (DESIGN invariant 2).
+"""OperatorLog: where the events of commands go, so that the log tells who changed what (invariant 2).
 
 A command is not the server: it can not write to the server's standard output. With `[log] file` its events are lines
 of that file like all others; without, they go to the system's log (facility mail), beside what the service manager

@@ -1,7 +1,7 @@
 """Settling: what an attempt came to goes into the store, with everything that follows from it.
 
 Rules
-1. `record` is one transaction (DESIGN §8.2): outcomes, when to try again, reports and expansions stand or fall
+1. `record` is one transaction (invariant 2): outcomes, when to try again, reports and expansions stand or fall
    together. Nobody awaits it a letter (DESIGN §4 rule 6); the claim is ours, and counts in the window, until then.
 2. A store that fails is asked again after `PAUSE` until it can: the outcome is known, and trying the letter again
    instead would make a second copy. A claim that was lost changes nothing: somebody else tries the letter.

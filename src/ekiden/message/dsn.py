@@ -14,7 +14,7 @@ Rules
    always hears from us.
 4. Nothing from outside (replies, names, addresses, ENVID, ORCPT) can add a line or a part.
 
-Called by delivery; the result is stored by `spool.record` in the same transaction as the outcomes (DESIGN §8.2).
+Called by delivery; the result is stored by `spool.record` in the same transaction as the outcomes (invariant 2).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Decision: what policy says, with its reason. `Ask` names a fact that is missing.
 
 The pattern (DESIGN §1): gather facts → decide (pure) → act → reply. `decide(facts)` returns a Decision, or `Ask(fact)`:
-the caller fetches just that fact and decides again. Rule names are stable: `ekiden explain`, the trail and events show
-them.
+the caller fetches just that fact and decides again. Rule names are stable: events show them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rules
 1. Paths are kept as text in the written form; `reverse_path == ""` is the null reverse-path `<>`.
 2. A *leg* is the recipients of one letter with one next-hop key: the unit of a claim (DESIGN §5). Its key is fixed
-   when the letter is accepted and is pure (no DNS): see `NextHop`.
+   when the letter is accepted and is pure (no DNS): see `policy.next_hop`.
 3. `Origin` says how the letter came in; it never decides anything after acceptance, it is for the trail.
 4. These are msgspec Structs: the engines store them as msgpack; fields are only ever added, with a default.
 """

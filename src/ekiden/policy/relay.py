@@ -1,7 +1,7 @@
 """Relay control: may this client send to this recipient through us? The one place that keeps us from being an open
 relay.
 
-Rules, in the order in which they are asked (the names are stable; `ekiden explain` and events show them)
+Rules, in the order in which they are asked (the names are stable; events show them)
 1. `postmaster`          <postmaster> without a domain, or of a domain of ours, is always taken (RFC 5321 §4.5.1).
 2. `own-domain-*`        a domain of ours: taken if the recipient is known to exist, in the way the domain says.
 3. `routing-characters`  `%`, `!` or a quoted `@` in the local part of a domain that we hand on to another server: a
