@@ -90,7 +90,6 @@ class Supervisor:
         self._config = plan.config
         self._slots = [WorkerSlot(number) for number in range(plan.config.workers or os.cpu_count() or 1)]
         self._heartbeats = Heartbeats(len(self._slots))
-        self._wakeup = b""
         self._told_ready = False
         self._stopping = 0
         self._deadline = 0.0

@@ -113,7 +113,7 @@ def _one_letter(home: LabServer, there: LabServer, sender: str, recipient: str, 
         _say(f"  NOT ARRIVED within {ARRIVAL_SECONDS:.0f} s")
         return False
     if there is not home:
-        _show_arrival(there, read)
+        _show_arrival(read)
     _say(f"  read back   POP3S, port {there.ports['pop3s']} (usually 995), as {recipient}: {len(read)} octets")
     return True
 
@@ -161,7 +161,7 @@ def _next_hop(key: str) -> str:
     return {"local": "a mailbox of this server", "route": f"the [[route]] for {rest}", "mx": f"the MX of {rest}"}[kind]
 
 
-def _show_arrival(server: LabServer, letter: bytes) -> None:
+def _show_arrival(letter: bytes) -> None:
     head = letter.split(b"\r\n\r\n", 1)[0].decode("utf-8", "replace").replace("\r\n\t", " ").replace("\r\n ", " ")
     received = next(line for line in head.split("\r\n") if line.lower().startswith("received:"))
     _say(f"  there       {received.removeprefix('Received: ')}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -120,11 +119,6 @@ class LabPostfix:
 
     def master_pid(self) -> int:
         return int((self.folder / "spool" / "pid" / "master.pid").read_text())
-
-    def wait_until_gone(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and Path(f"/proc/{self.master_pid()}").exists():
-            time.sleep(0.05)
 
     def _postfix(self, verb: str, *, check: bool = True) -> None:
         done = subprocess.run(

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import Final, NewType
 
 LetterId = NewType("LetterId", int)
-SessionId = NewType("SessionId", int)
 #: A worker process's life, numbered by the store; never used again (DESIGN §5: a claim names an incarnation).
 Incarnation = NewType("Incarnation", int)
 

@@ -43,11 +43,6 @@ class Mailbox(NamedTuple):
         return domain_key(self.domain)
 
     @property
-    def is_literal(self) -> bool:
-        """True for an address literal such as `[192.0.2.1]` (RFC 5321 §4.1.3)."""
-        return self.domain.startswith("[")
-
-    @property
     def needs_smtputf8(self) -> bool:
         """True if the address can only travel to a server that offers SMTPUTF8 (RFC 6531)."""
         return not (self.local_part.isascii() and self.domain.isascii())

@@ -25,10 +25,6 @@ class OutcomeKind(StrEnum):
     REMOVED = "removed"
     DELAYED = "delayed"
 
-    @property
-    def is_final(self) -> bool:
-        return self is not OutcomeKind.DELAYED
-
 
 class Outcome(msgspec.Struct, array_like=True):
     """One recipient's outcome.

@@ -9,20 +9,10 @@ Rules
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
 #: RFC 5321 §4.5.3.1.5: a reply line is at most 512 octets with its CRLF. Text is cut so that each line stays under it.
 MAX_REPLY_LINE: Final = 512
-
-
-class ReplyClass(Enum):
-    """What a reply's first digit says (RFC 5321 §4.2.1)."""
-
-    POSITIVE = 2
-    INTERMEDIATE = 3
-    TRANSIENT = 4
-    PERMANENT = 5
 
 
 class Reply:
@@ -38,10 +28,6 @@ class Reply:
         self.status = status
         self.lines = lines or ("",)
         self.wire = _render(code, status, self.lines)
-
-    @property
-    def reply_class(self) -> ReplyClass:
-        return ReplyClass(self.code // 100)
 
     @property
     def text(self) -> str:

@@ -48,9 +48,6 @@ class Incarnations:
     def living(self, connection: apsw.Connection) -> set[Incarnation]:
         return {number for number in self.registered(connection) if self.is_alive(number)}
 
-    def dead(self, connection: apsw.Connection) -> set[Incarnation]:
-        return {number for number in self.registered(connection) if not self.is_alive(number)}
-
     def registered(self, connection: apsw.Connection) -> set[Incarnation]:
         return {Incarnation(number) for (number,) in connection.execute("SELECT number FROM incarnation")}
 
