@@ -1,9 +1,9 @@
 """The composition root: builds a worker's objects out of a configuration, and exchanges them at a reload.
 
 Two kinds of parts:
-    for life          stores, connections, the doors' sockets, delivery: made once
-    of a configuration  doorways, certificates, resolver, lists, secrets: made by `_rules`, whole, before anything is
-    exchanged
+    for life            stores, connections, the doors' sockets, delivery: made once
+    of a configuration  doorways, certificates, resolver, lists, secrets: made by `_make_rules`, whole, before anything
+                        is exchanged
 
 Rules
 1. A reload that fails raises StartRefused before anything was changed; sessions and attempts that are under way keep

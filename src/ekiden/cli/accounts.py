@@ -170,7 +170,10 @@ def domain() -> None:
 @config_option
 @json_option
 def domain_list(config_path: str, *, as_json: bool) -> None:
-    """List our domains, how their recipients are known, and how many we hold."""
+    """List our domains.
+
+    Says how the recipients of each are known, and how many accounts and aliases we hold.
+    """
     with _desk(config_path, look=True) as desk:
         domains = finish(desk.domain_summaries())
     if as_json:

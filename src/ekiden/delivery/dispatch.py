@@ -1,6 +1,6 @@
 """Delivery: one worker's post office. From claims to sites, from attempts to the store.
 
-    delivery = Delivery(spool=…, window=…, …, config=config, secrets=secrets)
+    delivery = Delivery(tools, config, secrets)
     delivery.start()                     # in the running loop
     delivery.tick(clock.monotonic())     # once a second, by the worker
     delivery.reconfigure(config, secrets)

@@ -1,6 +1,6 @@
 """Doors: the listeners that people and servers knock at, and what each of them is for.
 
-The table in the README and the one in `docs/` say the same as `DOORS`; a test compares them.
+The table in the README says the same as `DOORS`; a test compares them.
 """
 
 from __future__ import annotations
