@@ -11,11 +11,10 @@ Rules
    password is wrong: mail programs answer that by asking people for a new one.
 5. The login is the whole address. Without `@` it means the first configured domain; letter case does not matter; the
    domain may be written in Unicode; the local part is composed (NFC).
-
 6. A login that is nobody's is told to the postmaster only where it is an address of ours: people type their password
    into the wrong field, and it must not end in the log (invariant 4).
 
-Called by session/ (conversation, pop3). Sessions ask `still_valid` when the directory says that it changed.
+Called by session/ (submission, pop3). Sessions ask `still_valid` when the directory says that it changed.
 """
 
 from __future__ import annotations
@@ -37,6 +36,8 @@ from ekiden.proto.sasl import MAX_LOGIN_OCTETS, MAX_PASSWORD_OCTETS, prepare
 REMEMBER_SECONDS: Final = 300.0
 #: 100 octets or so each: a megabyte.
 REMEMBER_AT_MOST: Final = 10_000
+#: Wrong logins on one connection, then it ends. A person mistypes once or twice; more is guessing.
+FAILED_LOGINS: Final = 3
 
 
 class LoginReason(StrEnum):

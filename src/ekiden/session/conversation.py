@@ -1,17 +1,16 @@
 """Conversation: one SMTP connection, from the first byte to the last. Feeds the protocol machine and owes its replies.
 
 Rules
-1. Everything happens synchronously inside `received`, but for two waits: a letter being made durable, and a fact
-   that is not
-   cached (`Pending`). No task a command, no timer a wait; one deadline a session, swept by `tick` (DESIGN §4, rules
-   1 and 2).
-2. At most one write for what one `received` brought (rule 3).
-   The deadline moves when something was answered, or with every 4 KiB of content: an octet now and then is no progress
-   and holds no session open.
+1. Everything happens synchronously inside `received`, but for two waits: a letter being made durable, and a fact that
+   is not cached (`Pending`). No task a command, no timer a wait; one deadline a session, swept by `tick` (DESIGN §4,
+   rules 1 and 2).
+2. At most one write for what one `received` brought (DESIGN §4 rule 3).
 3. STARTTLS: reading is paused before the 220 is written; afterwards a new session begins that knows nothing (RFC
    3207 §4.2).
-4. What goes wrong inside us is answered 451 with an incident id (invariant 7); the stack goes to the log under the
-   same id.
+4. What goes wrong inside us is answered 451 with an incident id (invariant 7); the stack goes to the log under the same
+   id.
+5. The deadline moves when something was answered, or with every 4 KiB of content: an octet now and then is no progress
+   and holds no session open.
 
 `net` calls it through `ports.wire.ServerUser`; dialog tests call it with a wire made of lists.
 """
@@ -37,9 +36,8 @@ REVOKED: Final = Reply(421, "4.7.0", "The login was changed, please log in again
 
 
 class Pending(NamedTuple):
-    """An answer that needs a wait. `then` makes the reply of the finished future (and may raise its exception);
-    None: the
-    future's result is the answer."""
+    """An answer that needs a wait. `then` makes the reply of the finished future (and may raise its exception); None:
+    the future's result is the answer."""
 
     awaitable: Awaitable[Any]
     then: Callable[[asyncio.Future[Any]], Answer] | None = None
@@ -56,8 +54,11 @@ Answer = Reply | Pending | Challenge | None
 
 
 class Session(Protocol):
-    """What goes on at one door: relay, submission. One object a connection and TLS state."""
+    """What goes on at one door: relay, submission. One object a connection and TLS state.
 
+    `client`: its address. `account`: the login, '' without. `letters`: accepted so far."""
+
+    client: str
     account: str
     letters: int
 
@@ -236,7 +237,7 @@ class Conversation:
             self._start_tls(machine)
             return
         if kind is ev.Quit or kind is ev.Disconnect:
-            self._close("quit" if kind is ev.Quit else getattr(event, "reason", "errors"))
+            self._close(event.reason if isinstance(event, ev.Disconnect) else "quit")
             return
         if kind is ev.CommandRefused:
             self._errors += 1
@@ -314,14 +315,10 @@ class Conversation:
             SessionClosed(
                 session=render_id(self.id),
                 door=self.doorway.door.value,
-                client=self._session_client,
+                client=self._session.client if self._session is not None else "",
                 reason=self._reason,
                 letters=self._letters,
                 errors=self._errors,
                 seconds=round(clock.monotonic() - self._began, 3),
             )
         )
-
-    @property
-    def _session_client(self) -> str:
-        return getattr(self._session, "client", "")

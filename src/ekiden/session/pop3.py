@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
+from ekiden.accounts.login import FAILED_LOGINS
 from ekiden.ports.mailboxes import MailboxFailed, Maildrop, MaildropBusy
 from ekiden.ports.wire import Wire
 from ekiden.proto import sasl
@@ -36,8 +37,6 @@ AUTOLOGOUT_SECONDS: Final = 600.0
 #: deviates RFC 1939 §3: until the login one minute in all, commands or not. A mail program logs in at once, a person at
 #: a terminal within it; who is slower holds connections open. test_pop3.py::test_login_must_come_within_a_minute
 LOGIN_SECONDS: Final = 60.0
-#: A person mistypes once or twice; more on one connection is guessing.
-FAILED_LOGINS: Final = 3
 #: What a client may send ahead of our answers before we stop reading: thousands of pipelined commands.
 AHEAD_OCTETS: Final = 64 * 1024
 #: A listing lets other sessions have a turn after this much, even if the peer takes it as fast as we make it.

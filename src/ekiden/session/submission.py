@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from ekiden.accounts.login import LoginResult
+from ekiden.accounts.login import FAILED_LOGINS, LoginResult
 from ekiden.model.events import LoginFailed, LoginSucceeded
 from ekiden.model.ids import render_id
 from ekiden.model.reply import Reply
@@ -30,8 +30,6 @@ WRONG: Final = Reply(535, "5.7.8", "Login or password is wrong")
 MALFORMED: Final = Reply(501, "5.5.2", "The login could not be understood")
 BUSY: Final = Reply(454, "4.7.0", "Logins cannot be checked right now, please try again in a moment")
 TOO_MANY: Final = Reply(421, "4.7.0", "Too many failed logins, closing")
-#: A person mistypes once or twice; more on one connection is guessing.
-FAILED_LOGINS: Final = 3
 
 
 class SubmissionSession(SmtpSession):

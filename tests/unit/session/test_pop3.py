@@ -9,10 +9,11 @@ from collections.abc import AsyncGenerator
 import msgspec
 import pytest
 
+from ekiden.accounts.login import FAILED_LOGINS
 from ekiden.model.events import InternalFault, LoginFailed, LoginSucceeded, SessionClosed
 from ekiden.model.ids import LetterId
 from ekiden.ports.mailboxes import MailboxFailed
-from ekiden.session.pop3 import AHEAD_OCTETS, AUTOLOGOUT_SECONDS, FAILED_LOGINS, LOGIN_SECONDS
+from ekiden.session.pop3 import AHEAD_OCTETS, AUTOLOGOUT_SECONDS, LOGIN_SECONDS
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.memory.mailboxes import MemoryMaildrop
 from tests.fakes.pop3_house import ALICE, Pop3House, Visit, settle
