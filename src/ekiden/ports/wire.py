@@ -8,8 +8,7 @@ Contract
    `writable(True)`.
 3. `pause` stops callbacks of `received` (at most one more may come from bytes already read); `resume` undoes it.
 4. `start_tls` has paused reading before it returns (invariant 5). Then either `tls_started()` or `lost()` follows.
-   Nothing may be
-   written in between. What was written before it is flushed before the handshake starts.
+   Nothing may be written in between. What was written before it is flushed before the handshake starts.
 5. `close` flushes what was written, then closes; `abort` drops it. `lost` is called exactly once, whoever closed.
 6. After `lost` all methods do nothing.
 """
@@ -31,8 +30,7 @@ class Endpoint(NamedTuple):
 
 class TlsFacts(NamedTuple):
     """`version`: such as 'TLSv1.3'; `cipher`; `verified`: the peer's name was proven; `server_end_point`: channel
-    binding
-    octets (RFC 5929 §4) of our own certificate on server side, b'' elsewhere."""
+    binding octets (RFC 5929 §4) of our own certificate on server side, b'' elsewhere."""
 
     version: str
     cipher: str

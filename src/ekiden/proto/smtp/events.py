@@ -115,7 +115,8 @@ class Quit(NamedTuple):
 class Disconnect(NamedTuple):
     """Not owed: the last reply is in the output. Flush it and close. `reason`: 'errors' (too many), 'injection' (octets
     behind STARTTLS), 'bare-lf' (bare CR, LF or NUL), 'pipelining' (octets that came before the reply they depend on:
-    content before 354, anything behind AUTH). Content that was under way is to be forgotten."""
+    content before 354, anything behind AUTH), 'http' (a web browser's request). Content that was under way is to be
+    forgotten."""
 
     reason: str
 
