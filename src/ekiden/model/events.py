@@ -20,16 +20,9 @@ class Event(msgspec.Struct, tag_field="event", omit_defaults=True, kw_only=True)
     level: str = "info"
 
 
-class SessionOpened(Event, tag="session.opened", kw_only=True):
-    """Only logged for doors with a login and for refused connections; a relay session shows in its letters."""
-
-    session: str
-    door: str
-    client: str
-
-
 class SessionClosed(Event, tag="session.closed", kw_only=True):
-    """`reason`: quit, timeout, lost, errors, drain, tls-failed, injection, revoked, fault."""
+    """`reason`: quit, timeout, lost, errors, guessing (too many wrong logins), injection (octets behind STARTTLS or
+    STLS), bare-lf, pipelining, http (not mail at all), tls-failed, drain, revoked, fault."""
 
     session: str
     door: str
@@ -150,8 +143,8 @@ class AccountChanged(Event, tag="account.changed", kw_only=True):
 
 
 class ServerChanged(Event, tag="server.changed", kw_only=True):
-    """Life of the processes. `what`: started, draining, stopped, reloaded, reload-refused, worker-started,
-    worker-silent, worker-died."""
+    """Life of the processes. `what`: listening, configuration (a finding of its check), started, draining, stopped,
+    reloaded, reload-refused, worker-started, worker-silent, worker-died."""
 
     what: str
     detail: str = ""
