@@ -18,17 +18,17 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, Protocol
 
-from ekiden.model.events import InternalFault, SessionClosed
+from ekiden.model.events import SessionClosed
 from ekiden.model.ids import render_id
 from ekiden.model.reply import Reply
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp.server import SmtpServer
 from ekiden.session.doorway import AHEAD_OCTETS, GREETING_SECONDS, IDLE_SECONDS, PROGRESS_OCTETS, Doorway
+from ekiden.session.faults import report_fault
 
 TIMED_OUT: Final = Reply(421, "4.4.2", "Idle for too long, closing")
 SHUTTING_DOWN: Final = Reply(421, "4.3.2", "The server is going down for a moment, please come back")
@@ -184,18 +184,8 @@ class Conversation:
 
     def fault(self, where: str, error: BaseException) -> Reply:
         """Reports an internal fault and makes the reply for it (invariant 7)."""
-        incident = render_id(self.doorway.ids.next(self.doorway.clock.now()))
-        stack = "".join(traceback.format_exception(error))
-        self.doorway.events.emit(
-            InternalFault(
-                incident=incident,
-                where=where,
-                error=repr(error),
-                stack=stack,
-                session=render_id(self.id),
-                level="error",
-            )
-        )
+        doorway = self.doorway
+        incident = report_fault(doorway.events, doorway.ids, doorway.clock, session=self.id, where=where, error=error)
         return Reply(451, "4.3.0", f"Internal fault, please try again later (incident {incident})")
 
     # --- within -----------------------------------------------------------------------------------------------

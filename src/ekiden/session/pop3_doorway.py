@@ -5,16 +5,16 @@ A session keeps the doorway it began with, so a reload changes nothing in its mi
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 
 from ekiden.accounts.login import Authenticator
 from ekiden.model.door import Door
-from ekiden.model.events import InternalFault, LoginFailed, LoginSucceeded, SessionClosed
+from ekiden.model.events import LoginFailed, LoginSucceeded, SessionClosed
 from ekiden.model.ids import IdSequence, render_id
 from ekiden.ports.clock import Clock
 from ekiden.ports.events import EventSink
 from ekiden.ports.mailboxes import Mailboxes
+from ekiden.session.faults import report_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,11 @@ class Pop3Doorway:
 class Pop3Report:
     """Events of one session, all with its id. `client`, `tls`, `mechanism` are kept up to date by the session."""
 
-    __slots__ = ("_began", "_doorway", "_session", "client", "mechanism", "tls")
+    __slots__ = ("_began", "_doorway", "_id", "_session", "client", "mechanism", "tls")
 
     def __init__(self, doorway: Pop3Doorway, session: int) -> None:
         self._doorway = doorway
+        self._id = session
         self._session = render_id(session)
         self._began = doorway.clock.monotonic()
         self.client = ""
@@ -73,13 +74,8 @@ class Pop3Report:
 
     def fault(self, where: str, error: BaseException) -> str:
         """Invariant 7: the stack goes to the log; the incident id comes back, for the client."""
-        clock = self._doorway.clock
-        incident = render_id(self._doorway.ids.next(clock.now()))
-        stack = "".join(traceback.format_exception(error))
-        self._doorway.events.emit(
-            InternalFault(incident=incident, where=where, error=repr(error), stack=stack, session=self._session)
-        )
-        return incident
+        doorway = self._doorway
+        return report_fault(doorway.events, doorway.ids, doorway.clock, session=self._id, where=where, error=error)
 
     def closed(self, reason: str, *, fetched: int, errors: int) -> None:
         self._doorway.events.emit(
