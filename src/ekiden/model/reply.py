@@ -36,14 +36,17 @@ class Reply:
 
     @property
     def is_positive(self) -> bool:
+        """2xx, or 3xx: go on (RFC 5321 §4.2.1)."""
         return self.code < 400
 
     @property
     def is_transient(self) -> bool:
+        """4xx: the same may be accepted later."""
         return 400 <= self.code < 500
 
     @property
     def is_permanent(self) -> bool:
+        """5xx: the same will be refused again."""
         return self.code >= 500
 
     def __str__(self) -> str:
