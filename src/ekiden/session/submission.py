@@ -78,9 +78,10 @@ class SubmissionSession(SmtpSession):
 
     def _checked(self, done: asyncio.Future[LoginResult]) -> Answer:
         result = done.result()
-        if result.try_later:
-            return BUSY
         if result.account is None:
+            if result.try_later:  # nothing was decided: no guess to count, but the postmaster should see it
+                self._tell_failed(result.name, result.reason.value)
+                return BUSY
             return self._login_failed(result.name, result.reason.value, WRONG)
         self.account = result.account.name
         self._epoch = result.account.epoch
@@ -99,6 +100,13 @@ class SubmissionSession(SmtpSession):
 
     def _login_failed(self, login: str, reason: str, reply: Reply) -> Answer:
         self._failed += 1
+        self._tell_failed(login, reason)
+        if self._failed >= FAILED_LOGINS:
+            self.conversation.end(TOO_MANY, "guessing")
+            return None
+        return reply
+
+    def _tell_failed(self, login: str, reason: str) -> None:
         self.doorway.events.emit(
             LoginFailed(
                 session=render_id(self.conversation.id),
@@ -110,10 +118,6 @@ class SubmissionSession(SmtpSession):
                 level="warning",
             )
         )
-        if self._failed >= FAILED_LOGINS:
-            self.conversation.end(TOO_MANY, "guessing")
-            return None
-        return reply
 
 
 def submission_conversation(doorway: Doorway) -> Conversation:
