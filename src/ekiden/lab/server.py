@@ -1,7 +1,7 @@
 """LabServer: a real `ekiden serve` of one's own, in a folder, on loopback. Used by the demo, the benchmark and tests.
 
 Rules
-1. Everything it makes is inside `folder`; it listens on 127.0.0.1 (and ::1 if asked) alone.
+1. Everything it makes is inside `folder`; it listens on `addresses`: 127.0.0.1, and [::1] if asked.
 2. It ends only processes that it started; `stop` is SIGTERM and waiting, `kill` is SIGKILL for the whole process group.
 3. The commands that it runs are the ones people run: `ekiden account add`, `ekiden trace`.
 """
@@ -62,6 +62,7 @@ class LabServer:
     workers: int = 1
     extra: str = ""
     tables: str = ""
+    addresses: tuple[str, ...] = ("127.0.0.1",)
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +94,7 @@ class LabServer:
         self.config_path.write_text(self.render_config())
 
     def render_config(self) -> str:
-        doors = "\n".join(f'{door} = ["127.0.0.1:{port}"]' for door, port in self.ports.items())
+        doors = "\n".join(f"{door} = [{self._listen(port)}]" for door, port in self.ports.items())
         return "\n".join(
             (
                 f'hostname = "{self.hostname}"',
@@ -113,6 +114,9 @@ class LabServer:
                 "",
             )
         )
+
+    def _listen(self, port: int) -> str:
+        return ", ".join(f'"{address}:{port}"' for address in self.addresses)
 
     def command(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs `ekiden ARGUMENTS` for this server. Raises LabFailed if `check` and it does not exit with 0."""
