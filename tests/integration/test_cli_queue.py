@@ -15,6 +15,7 @@ import pytest
 from ekiden.app.clock import SystemClock
 from ekiden.app.config_file import load
 from ekiden.app.stores import open_spool
+from ekiden.cli.options import operator
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -145,3 +146,58 @@ async def test_an_id_nobody_has(house):
     for arguments in (["queue", "show"], ["queue", "retry"], ["queue", "remove"], ["trace"]):
         house.run(*arguments, "0000000000009", status=1)
         assert "no letter 0000000000009" in house.errors
+
+
+async def test_filters(house):
+    assert house.listed("--site", "FAR.test") == house.listed("--next-hop", "mx:far.test") == [house.delayed]
+    assert house.listed("--site", "local") == [house.tried]
+    assert house.listed("--error", "MAILBOX busy") == [house.delayed]
+    assert house.listed("--older-than", "1h") == house.listed("--newer-than", "0.0s") == []
+    assert house.listed("--newer-than", "1h", "--account", "") == [house.delayed, house.fresh, house.tried]
+    house.run("queue", "list", "--older-than", "soon", status=2)
+    assert '"soon" is no duration' in house.errors
+
+
+async def test_hold_and_release(house):
+    assert house.run("queue", "hold", house.fresh, "--reason", "ask b") == "1 leg held\n"
+    assert house.listed("--state", "held") == [house.fresh]
+    assert f"held (held by {operator()}: ask b)" in house.run("queue", "show", house.fresh)
+    assert [render_id(claim.letter) for claim in await house.spool.claim(house.clock.now() + 9, 10)] == []
+    assert house.run("queue", "retry", house.fresh).startswith("nothing was waiting")
+    assert json.loads(house.run("queue", "release", "--all", "--domain", "near.test", "--json"))["legs"] == 1
+    assert house.run("queue", "release", "--all") == "nothing was held\n"
+    assert [render_id(claim.letter) for claim in await house.spool.claim(house.clock.now(), 10)] == [house.fresh]
+
+
+async def test_bounce_leaves_a_report_in_the_queue(house):
+    house.run("queue", "bounce", "--all", "--json", status=1)
+    assert "1 leg being tried right now" in house.errors
+    reports = json.loads(house.run("queue", "list", "--sender", "<>", "--json"))
+    assert [r["legs"][0]["recipients"][0]["forward_path"] for r in reports if r["is_report"]] == [
+        "a@example.test",
+        "b@example.test",
+    ]
+    assert f"bounced by {operator()}" in house.run("trace", house.fresh)
+    events = [json.loads(line) for line in (house.folder / "log.json").read_text().splitlines()]
+    assert [e["event"] for e in events] == ["report.made", "report.made", "queue.changed"]
+
+
+async def test_shape(house):
+    text = house.run("queue", "shape")
+    assert text.splitlines()[0].split() == ["NEXT", "HOP", "<5m", "<20m", "<60m", "<4h", "<24h", "<2d", ">2d", "TOTAL"]
+    assert text.splitlines()[-1].split() == ["all", "3", ".", ".", ".", ".", ".", ".", "3"]
+    assert "2 more" in house.run("queue", "shape", "--limit", "1")
+    shape = json.loads(house.run("queue", "shape", "--json"))
+    legs = {row["next_hop"]: row["legs"] for row in shape["next_hops"]}
+    assert legs == {
+        "local": 1,
+        "mx:far.test": 1,
+        "mx:near.test": 1,
+    }
+
+
+@pytest.mark.parametrize("action", ["hold", "release", "retry", "bounce", "remove"])
+async def test_what_changes_letters_names_one_or_says_all(house, action):
+    for arguments in ([], [house.fresh, "--all"], ["--domain", "near.test"], [house.fresh, "--domain", "near.test"]):
+        house.run("queue", action, *arguments, status=2)
+    assert len(house.listed()) == 3

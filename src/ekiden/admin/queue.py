@@ -1,19 +1,12 @@
-"""Use cases around the queue, behind every face (CLI, later the console).
-
-Looking changes nothing. What steers leaves an event that says who did it; removal goes through `claim_for_removal` and
-`record`, so that responsibility ends at its one door and the trail says who ended it (invariant 2).
-"""
+"""Looking at the queue, behind every face (CLI, later the console). It changes nothing; `steering` does."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
 
-from ekiden.model.events import QueueChanged
 from ekiden.model.ids import LetterId, parse_id, render_id
-from ekiden.model.outcome import Outcome, OutcomeKind
-from ekiden.ports.clock import Clock
-from ekiden.ports.events import EventSink
-from ekiden.ports.spool import Claim, Content, QueuedLetter, Record, Selection, Spool, Steer, TrailEntry
+from ekiden.ports.spool import Content, QueuedLetter, Selection, TrailEntry
 
 
 class Story(NamedTuple):
@@ -24,11 +17,16 @@ class Story(NamedTuple):
     trail: list[TrailEntry]
 
 
-class Removal(NamedTuple):
-    """`removed`: legs that left the queue. `busy`: legs that a worker is trying right now."""
+class Shape(NamedTuple):
+    """Legs by next hop and age. `ages`: the columns' upper bounds in seconds; one more column is of what is older.
+    `rows`: next-hop key and counts, the most legs first."""
 
-    removed: int
-    busy: int
+    ages: tuple[float, ...]
+    rows: list[tuple[str, list[int]]]
+
+
+#: What is waiting for its first, second, … attempt; what waits for an hour; what a sender has been told of by now.
+SHAPE_AGES: Final = (300.0, 1200.0, 3600.0, 4 * 3600.0, 86400.0, 2 * 86400.0)
 
 
 class NoSuchLetter(Exception):
@@ -48,6 +46,8 @@ class LetterReader(Protocol):
 
     async def counts(self) -> dict[str, int]: ...
 
+    async def shape(self, edges: Sequence[float]) -> dict[str, list[int]]: ...
+
 
 class QueueView:
     """Looks, and changes nothing."""
@@ -63,9 +63,14 @@ class QueueView:
         """Legs by state, and 'letters'. Raises SpoolFailed."""
         return await self._reader.counts()
 
+    async def shape(self, now: float) -> Shape:
+        """`now`: seconds since 1970. Reads no letter. Raises SpoolFailed."""
+        counted = await self._reader.shape([now - age for age in SHAPE_AGES])
+        return Shape(SHAPE_AGES, sorted(counted.items(), key=lambda row: (-sum(row[1]), row[0])))
+
     async def story(self, letter: LetterId) -> Story:
         """Raises NoSuchLetter, SpoolFailed."""
-        queued = await _queued(self._reader, letter)
+        queued = await queued_letter(self._reader, letter)
         trail = await self._reader.trail(letter)
         if queued is None and not trail:
             raise NoSuchLetter(f"no letter {render_id(letter)} is queued, and none of that id is in the trail")
@@ -91,53 +96,7 @@ class QueueView:
         return content
 
 
-class QueueDesk:
-    """Steers. `by`: who acts, for events and the trail."""
-
-    def __init__(self, spool: Spool, sink: EventSink, clock: Clock, *, by: str) -> None:
-        self._spool = spool
-        self._sink = sink
-        self._clock = clock
-        self._by = by
-
-    async def retry(self, letter: LetterId | None) -> int:
-        """Makes the waiting legs of a letter, or of all letters (None), due at once; how many. Raises NoSuchLetter,
-        SpoolFailed."""
-        if letter is not None:
-            await self._must_be_queued(letter)
-        legs = await self._spool.apply(Selection(letter=letter), Steer.RETRY, now=self._clock.now())
-        self._tell("retry", letter, legs)
-        return legs
-
-    async def remove(self, letter: LetterId) -> Removal:
-        """Takes the letter out of the queue; nobody gets a report. Legs under way are left alone. Raises
-        NoSuchLetter, SpoolFailed."""
-        queued = await self._must_be_queued(letter)
-        claims = await self._spool.claim_for_removal(letter)
-        removed = sum([await self._spool.record(self._removal(claim)) for claim in claims])
-        if removed:
-            self._tell("remove", letter, removed)
-        return Removal(removed, max(len(queued.legs) - removed, 0))
-
-    def _removal(self, claim: Claim) -> Record:
-        text = f"removed by {self._by}"
-        return Record(
-            claim=claim,
-            outcomes=[Outcome(r.forward_path, OutcomeKind.REMOVED, text=text) for r in claim.leg.recipients],
-            counts=False,
-        )
-
-    async def _must_be_queued(self, letter: LetterId) -> QueuedLetter:
-        queued = await _queued(self._spool, letter)
-        if queued is None:
-            raise NoSuchLetter(f"no letter {render_id(letter)} is queued; `ekiden queue list` shows those that are")
-        return queued
-
-    def _tell(self, action: str, letter: LetterId | None, legs: int) -> None:
-        shown = "all" if letter is None else render_id(letter)
-        self._sink.emit(QueueChanged(action=action, letter=shown, by=self._by, legs=legs))
-
-
-async def _queued(reader: LetterReader, letter: LetterId) -> QueuedLetter | None:
+async def queued_letter(reader: LetterReader, letter: LetterId) -> QueuedLetter | None:
+    """Raises SpoolFailed."""
     found = await reader.find(Selection(letter=letter, limit=1))
     return found[0] if found else None

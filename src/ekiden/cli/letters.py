@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ekiden.admin.queue import Story
+from ekiden.admin.queue import Shape, Story
 from ekiden.cli.output import count, local_time, safe, size, span, utc_time
 from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX, Envelope, Leg, LegState
 from ekiden.model.ids import render_id
@@ -54,6 +55,32 @@ def list_row(letter: QueuedLetter, now: float) -> tuple[str, ...]:
         path_text(envelope.reverse_path),
         shown,
     )
+
+
+def shape_rows(shape: Shape, limit: int) -> list[list[str]]:
+    """The head, the `limit` largest next hops, what the others come to, and the total."""
+    bounds = [span(age) for age in shape.ages]
+    rows = [["NEXT HOP", *(f"<{bound}" for bound in bounds), f">{bounds[-1]}", "TOTAL"]]
+    others = shape.rows[limit:]
+    rows += [_shape_row(hop_text(hop), counts) for hop, counts in shape.rows[:limit]]
+    if others:
+        rows.append(_shape_row(f"{len(others)} more", _sums(others)))
+    rows.append(_shape_row("all", _sums(shape.rows)))
+    return rows
+
+
+def shape_json(shape: Shape) -> dict[str, Any]:
+    """`ages`: the columns' upper bounds in seconds; the last count of a row is of what is older."""
+    rows = [{"next_hop": hop, "legs": sum(counts), "by_age": counts} for hop, counts in shape.rows]
+    return {"ages": list(shape.ages), "next_hops": rows}
+
+
+def _sums(rows: Sequence[tuple[str, list[int]]]) -> list[int]:
+    return [sum(column) for column in zip(*(counts for _, counts in rows), strict=True)]
+
+
+def _shape_row(name: str, counts: Sequence[int]) -> list[str]:
+    return [name, *(str(number) if number else "." for number in counts), str(sum(counts))]
 
 
 def last_error(letter: QueuedLetter) -> str:

@@ -1,19 +1,21 @@
-"""`ekiden queue` and `ekiden trace`: a face of `admin.queue`, with no rules of its own."""
+"""`ekiden queue` and `ekiden trace`: a face of `admin.queue` and `admin.steering`, with no rules of its own."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ekiden.cli.options import config_option, finish, json_option, load_config, operator
 from ekiden.cli.output import count, echo_json, safe, table
+from ekiden.cli.selecting import all_option, filter_options, letter_argument, letter_number, selection_of, target
 
 if TYPE_CHECKING:
-    from ekiden.admin.queue import QueueDesk, QueueView, Story
+    from ekiden.admin.queue import QueueView, Story
+    from ekiden.admin.steering import QueueDesk, Taken
     from ekiden.config.model import Config
     from ekiden.model.ids import LetterId
     from ekiden.ports.spool import Content
@@ -29,39 +31,19 @@ def queue() -> None:
 
 
 @queue.command("list")
-@click.option("--domain", default="", help="Letters with a recipient at this domain.")
-@click.option("--sender", default="", help='Letters from this reverse-path; "@example.org" or "<>", too.')
-@click.option("--account", default="", help="Letters that this login submitted.")
-@click.option("--state", type=click.Choice(["waiting", "claimed", "held"]), help="Legs in this state.")
+@filter_options
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many letters.")
 @click.option("--after", default="", metavar="ID", help="The next page: letters after this one.")
 @config_option
 @json_option
-def queue_list(
-    domain: str,
-    sender: str,
-    account: str,
-    state: str | None,
-    limit: int,
-    after: str,
-    config_path: str,
-    *,
-    as_json: bool,
-) -> None:
+def queue_list(limit: int, after: str, config_path: str, *, as_json: bool, **filters: Any) -> None:
     """List letters, the oldest first."""
     from ekiden.app.clock import SystemClock
     from ekiden.cli.letters import last_error, letter_json, list_row
     from ekiden.model.ids import render_id
-    from ekiden.ports.spool import Selection
 
-    selection = Selection(
-        domain=domain,
-        sender=sender,
-        account=account,
-        state=state or "",
-        after=_letter(after, "--after") if after else None,
-        limit=limit,
-    )
+    page = letter_number(after, "--after") if after else None
+    selection = selection_of(filters, after=page, limit=limit)
     letters, counts = _look(config_path, lambda view: _both(view.letters(selection), view.counts()))
     if as_json:
         echo_json([letter_json(letter) for letter in letters])
@@ -82,48 +64,123 @@ def queue_list(
 @json_option
 def queue_show(letter_id: str, config_path: str, *, content: bool, as_json: bool) -> None:
     """Show a letter: envelope, legs, next attempt, trail."""
-    letter = _letter(letter_id, "ID")
+    letter = letter_number(letter_id, "ID")
     if content:
         _look(config_path, lambda view: _print_content(view, letter))
         return
     _print_stories([_look(config_path, lambda view: view.story(letter))], as_json=as_json, one=True)
 
 
-@queue.command("retry")
-@click.argument("letter_id", metavar="[ID]", default="")
-@click.option("--all", "everything", is_flag=True, help="All letters that wait.")
+@queue.command("shape")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="At most so many next hops.")
 @config_option
 @json_option
-def queue_retry(letter_id: str, config_path: str, *, everything: bool, as_json: bool) -> None:
-    """Try a letter now, or with --all every one that waits."""
-    if bool(letter_id) == everything:
-        raise click.UsageError("name one letter, or say --all")
-    letter = None if everything else _letter(letter_id, "ID")
-    legs = _steer(config_path, lambda desk: desk.retry(letter))
+def queue_shape(limit: int, config_path: str, *, as_json: bool) -> None:
+    """Show how much waits for which next hop, and how long it has been here."""
+    from ekiden.app.clock import SystemClock
+    from ekiden.cli.letters import shape_json, shape_rows
+
+    now = SystemClock().now()
+    shape = _look(config_path, lambda view: view.shape(now))
     if as_json:
-        echo_json({"ok": True, "legs": legs})
-    elif legs:
-        click.echo(f"{count(legs, 'leg')} due now")
-    else:
-        click.echo("nothing was waiting: it is being tried right now, or is held")
+        echo_json(shape_json(shape))
+        return
+    if not shape.rows:
+        click.echo("the queue is empty")
+        return
+    head, *rows = shape_rows(shape, limit)
+    click.echo(table(head, rows, right=frozenset(range(1, len(head)))))
+
+
+@queue.command("hold")
+@letter_argument
+@all_option
+@filter_options
+@click.option("--reason", default="", help="Why; `show` tells it.")
+@config_option
+@json_option
+def queue_hold(
+    letter_id: str, reason: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any
+) -> None:
+    """Hold letters: they stay until somebody releases them."""
+    selection = target(letter_id, filters, everything=everything)
+    legs = _steer(config_path, lambda desk: desk.hold(selection, reason))
+    _print_changed(legs, "held", "nothing was waiting: it is being tried right now, or is held", as_json=as_json)
+
+
+@queue.command("release")
+@letter_argument
+@all_option
+@filter_options
+@config_option
+@json_option
+def queue_release(letter_id: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any) -> None:
+    """Release what is held: it is tried at once."""
+    selection = target(letter_id, filters, everything=everything)
+    legs = _steer(config_path, lambda desk: desk.release(selection))
+    _print_changed(legs, "released", "nothing was held", as_json=as_json)
+
+
+@queue.command("retry")
+@letter_argument
+@all_option
+@filter_options
+@config_option
+@json_option
+def queue_retry(letter_id: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any) -> None:
+    """Try letters now that wait."""
+    selection = target(letter_id, filters, everything=everything)
+    legs = _steer(config_path, lambda desk: desk.retry(selection))
+    _print_changed(legs, "due now", "nothing was waiting: it is being tried right now, or is held", as_json=as_json)
+
+
+@queue.command("bounce")
+@letter_argument
+@all_option
+@filter_options
+@click.option("--reason", default="", help="What the sender is told.")
+@config_option
+@json_option
+def queue_bounce(
+    letter_id: str, reason: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any
+) -> None:
+    """Give letters up: their senders get a report that they were not delivered."""
+    selection = target(letter_id, filters, everything=everything)
+    taken = _steer(config_path, lambda desk: desk.bounce(selection, reason))
+    _print_taken(taken, "bounced", letter_id, as_json=as_json)
 
 
 @queue.command("remove")
-@click.argument("letter_id", metavar="ID")
+@letter_argument
+@all_option
+@filter_options
 @config_option
 @json_option
-def queue_remove(letter_id: str, config_path: str, *, as_json: bool) -> None:
-    """Remove a letter. Nobody gets a report; the trail says who removed it."""
-    letter = _letter(letter_id, "ID")
-    removal = _steer(config_path, lambda desk: desk.remove(letter))
+def queue_remove(letter_id: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any) -> None:
+    """Remove letters. Nobody gets a report; the trail says who removed them."""
+    selection = target(letter_id, filters, everything=everything)
+    taken = _steer(config_path, lambda desk: desk.remove(selection))
+    _print_taken(taken, "removed", letter_id, as_json=as_json)
+
+
+def _print_changed(legs: int, done: str, nothing: str, *, as_json: bool) -> None:
     if as_json:
-        echo_json({"ok": not removal.busy, "removed": removal.removed, "busy": removal.busy})
-    elif removal.removed:
-        click.echo(f"removed {count(removal.removed, 'leg')} of {letter_id}")
-    if removal.busy:
+        echo_json({"ok": True, "legs": legs})
+    else:
+        click.echo(f"{count(legs, 'leg')} {done}" if legs else nothing)
+
+
+def _print_taken(taken: Taken, done: str, letter_id: str, *, as_json: bool) -> None:
+    """Raises Failure if something was left alone."""
+    if as_json:
+        echo_json({"ok": not taken.busy, done: taken.legs, "busy": taken.busy})
+    elif taken.legs or not taken.busy:
+        click.echo(f"{done} {count(taken.legs, 'leg')}" + (f" of {letter_id}" if letter_id else ""))
+    if taken.busy:
         from ekiden.cli.options import Failure
 
-        raise Failure(f"{letter_id}: {count(removal.busy, 'leg')} being tried right now; see how that ends, try again")
+        which = f"{letter_id}: " if letter_id else ""
+        raise Failure(f"{which}{count(taken.busy, 'leg')} being tried right now; see how that ends, try again")
 
 
 @click.command()
@@ -179,15 +236,6 @@ def _summary(shown: int, counts: dict[str, int]) -> str:
     return f"{shown} of {count(letters, 'letter')}; legs: {legs or 'none'}"
 
 
-def _letter(text: str, argument: str) -> LetterId:
-    from ekiden.model.ids import LetterId, parse_id
-
-    try:
-        return LetterId(parse_id(text))
-    except ValueError as error:
-        raise click.UsageError(f"{argument}: {error}; `ekiden queue list` shows ids") from None
-
-
 async def _both(letters: Awaitable[T], counts: Awaitable[dict[str, int]]) -> tuple[T, dict[str, int]]:
     return await letters, await counts
 
@@ -224,15 +272,17 @@ def _steer(config_path: str, action: Callable[[QueueDesk], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _desk(config: Config, by: str) -> AsyncIterator[QueueDesk]:
-    from ekiden.admin.queue import QueueDesk
-    from ekiden.app.clock import SystemClock
+    from ekiden.admin.steering import QueueDesk, Reporting
+    from ekiden.app.clock import SystemClock, SystemRandom
     from ekiden.app.stores import act_as_user, open_event_log, open_spool
+    from ekiden.model.ids import IdSequence
 
     act_as_user(config)
     clock = SystemClock()
     spool = open_spool(config, clock, move_history=False)
     try:
         with closing(open_event_log(config, clock)) as sink:
-            yield QueueDesk(spool, sink, clock, by=by)
+            reporting = Reporting(config, SystemRandom(), IdSequence(spool.incarnation))
+            yield QueueDesk(spool, sink, clock, reporting, by=by)
     finally:
         await spool.close()

@@ -22,9 +22,10 @@ from ekiden.config.model import Config
 from ekiden.delivery import report
 from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.faults import Faults
+from ekiden.delivery.report_letter import Stamp, report_letter
 from ekiden.delivery.tools import Tools
-from ekiden.message.dsn import ORIGINAL_LIMIT, ReportKind, ReportRequest, build_report
-from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
+from ekiden.message.dsn import ORIGINAL_LIMIT
+from ekiden.model.envelope import Recipient
 from ekiden.model.events import AttemptFinished, ReportMade, ReportWithheld
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -34,8 +35,6 @@ from ekiden.ports.spool import Claim, Record, Report, SpoolFailed
 
 #: How long a store that failed is left alone before it is asked again, in seconds.
 PAUSE: Final = 5.0
-#: The flow of reports, so that a flood of them delays no letter of a person (fairness within a site).
-REPORT_FLOW: Final = "reports"
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], object]
 
@@ -154,36 +153,10 @@ class Settler:
         self._spawn(self._add_reports(unsettled, wanted), "delivery.report")
 
     def _report(self, claim: Claim, kind: str, about: list[tuple[Recipient, Outcome]], original: bytes) -> Report:
-        now, envelope = self._clock.now(), claim.envelope
-        built = build_report(
-            ReportRequest(
-                kind=ReportKind(kind),
-                hostname=self._config.hostname,
-                report_id=render_id(self._ids.next(now)),
-                letter_id=render_id(claim.letter),
-                now=now,
-                boundary=self._random.token(16).hex(),
-                envelope=envelope,
-                recipients=about,
-                original=original,
-                original_is_complete=len(original) >= envelope.size_octets,
-                expires_at=envelope.arrived + self._config.delivery.expire_after,
-            )
-        )
-        own = Envelope(
-            "",
-            now,
-            Origin(door="report", protocol=""),
-            size_octets=len(built.content),
-            header_octets=built.header_octets,
-            body="8BITMIME" if built.is_8bit else "7BIT",
-            smtputf8=built.needs_smtputf8,
-            message_id=built.message_id,
-            is_report=True,
-        )
-        recipient = Recipient(envelope.reverse_path)
-        key = self._next_hops.key_of(envelope.reverse_path)
-        return Report(own, built.content, [NewLeg(key, [recipient], REPORT_FLOW)])
+        now = self._clock.now()
+        stamp = Stamp(self._ids.next(now), now, self._random.token(16).hex())
+        subject = claim.letter, claim.envelope
+        return report_letter(subject, kind, about, original, stamp, self._config, self._next_hops)
 
     # -- the store ---------------------------------------------------------------------------------------------------
 

@@ -126,12 +126,15 @@ class ReportWithheld(Event, tag="report.withheld", kw_only=True):
 
 
 class QueueChanged(Event, tag="queue.changed", kw_only=True):
-    """A person steered. `action`: retry, remove, hold, release; `by`: the operating-system user."""
+    """A person steered. `action`: retry, hold, release, remove, bounce; `letter`: its id, or `all` that
+    `selection` means (`domain=far.test state=held`; '': every one); `by`: the operating-system user."""
 
     action: str
     letter: str
     by: str
     legs: int = 0
+    selection: str = ""
+    reason: str = ""
 
 
 class AccountChanged(Event, tag="account.changed", kw_only=True):

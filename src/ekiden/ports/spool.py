@@ -10,8 +10,8 @@ Contract
 3. `record` is one transaction: outcomes, next attempt, reports (new letters of ours) and expansions stand or fall
    together. A letter without legs is gone, content included.
 4. In a group commit one verb's failure never undoes its neighbours.
-5. `apply` only steers (hold, release, retry), in slices; what takes legs out of the queue or sends them another way
-   (remove, bounce, reroute) goes through `claim_for_removal` and `record`.
+5. `apply` only steers (hold, release, retry), in slices; what takes legs out of the queue
+   (remove, bounce) goes through `claim_for_removal` and `record`.
    What is held (`hold_reason` is not empty) is held again when such a claim is given back or freed.
 6. All methods are called on the loop's thread; engines do their I/O elsewhere and wake the loop once a batch.
 """

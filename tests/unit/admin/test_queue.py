@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ekiden.admin.queue import NoSuchLetter, QueueDesk, QueueView
+from ekiden.admin.queue import NoSuchLetter, QueueView
+from ekiden.admin.steering import QueueDesk, Reporting
+from ekiden.config.model import Config
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
 from ekiden.model.events import QueueChanged
-from ekiden.model.ids import Incarnation, LetterId, render_id
+from ekiden.model.ids import IdSequence, Incarnation, LetterId, render_id
 from ekiden.model.outcome import OutcomeKind
 from ekiden.ports.spool import Selection
 from ekiden.storage.memory.spool import MemorySpool
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
 
 
@@ -23,7 +27,8 @@ class Desk:
         self.worker = MemorySpool(self.clock)
         self.spool = MemorySpool(self.clock, incarnation=Incarnation(2), shared=self.worker)
         self.view = QueueView(self.spool)
-        self.use = QueueDesk(self.spool, self.sink, self.clock, by="root")
+        reporting = Reporting(Config(hostname="mail.example.test", data_dir=Path("data")), FakeRandom(), IdSequence(2))
+        self.use = QueueDesk(self.spool, self.sink, self.clock, reporting, by="root")
 
     async def queue(self, *hops: str, claim: bool = False, message_id: str = "") -> LetterId:
         draft = self.worker.begin()
@@ -56,7 +61,7 @@ async def test_trace_by_message_id(text):
 async def test_trace_by_id_after_the_letter_has_gone():
     desk = Desk()
     letter = await desk.queue("mx:far.test")
-    await desk.use.remove(letter)
+    await desk.use.remove(Selection(letter=letter))
     (story,) = await desk.view.trace(render_id(letter).upper())
     assert story.queued is None
     (entry,) = story.trail
@@ -72,8 +77,8 @@ async def test_what_nobody_knows():
         desk.view.trace(render_id(nobody)),
         desk.view.trace("<none@example.test>"),
         desk.view.content(nobody),
-        desk.use.retry(nobody),
-        desk.use.remove(nobody),
+        desk.use.retry(Selection(letter=nobody)),
+        desk.use.remove(Selection(letter=nobody)),
     ):
         with pytest.raises(NoSuchLetter):
             await call
@@ -85,9 +90,9 @@ async def test_retry_of_one_letter_and_of_all():
     first, second = await desk.queue("mx:far.test", "mx:near.test"), await desk.queue("mx:far.test")
     for claims in (await desk.worker.claim(desk.clock.now(), 10),):
         await desk.worker.release(claims, desk.clock.now() + 3600)
-    assert await desk.use.retry(first) == 2
+    assert await desk.use.retry(Selection(letter=first)) == 2
     assert {claim.letter for claim in await desk.worker.claim(desk.clock.now(), 10)} == {first}
-    assert await desk.use.retry(None) == 1
+    assert await desk.use.retry(Selection()) == 1
     told = [(e.action, e.letter, e.by, e.legs) for e in desk.sink.of(QueueChanged)]
     assert told == [("retry", render_id(first), "root", 2), ("retry", "all", "root", 1)]
     assert {claim.letter for claim in await desk.worker.claim(desk.clock.now(), 10)} == {second}
@@ -96,7 +101,7 @@ async def test_retry_of_one_letter_and_of_all():
 async def test_remove_takes_every_leg_and_says_who():
     desk = Desk()
     letter = await desk.queue("mx:far.test", "mx:near.test")
-    assert await desk.use.remove(letter) == (2, 0)
+    assert await desk.use.remove(Selection(letter=letter)) == (2, 0)
     assert await desk.view.letters(Selection()) == []
     event = desk.sink.one(QueueChanged)
     assert (event.action, event.letter, event.by, event.legs) == ("remove", render_id(letter), "root", 2)
@@ -105,6 +110,6 @@ async def test_remove_takes_every_leg_and_says_who():
 async def test_remove_leaves_alone_what_a_worker_is_trying():
     desk = Desk()
     letter = await desk.queue("mx:far.test", claim=True)
-    assert await desk.use.remove(letter) == (0, 1)
+    assert await desk.use.remove(Selection(letter=letter)) == (0, 1)
     assert (await desk.view.story(letter)).queued is not None
     assert desk.sink.events == []

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from ekiden.delivery import settle
+from ekiden.delivery import report_letter, settle
 from ekiden.model.envelope import Notify
 from ekiden.model.events import InternalFault, ReportMade
 from ekiden.ports.spool import SpoolFailed
@@ -155,7 +155,7 @@ async def test_a_report_that_cannot_be_built_is_withheld_with_an_event(monkeypat
     def broken(_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(settle, "build_report", broken)
+    monkeypatch.setattr(report_letter, "build_report", broken)
     async with PostOffice() as office:
         office.server("far.test", FakeSmtpServer(dict(NEVER)))
         letter = await office.send("b@far.test")

@@ -105,8 +105,8 @@ class Retelling:
             connection.execute("DELETE FROM leg WHERE letter = ? AND number = ? AND claimed_by = ?", self._key)
         else:
             connection.execute(
-                f"UPDATE leg SET recipients = ?, attempts = attempts + ?, next_attempt = {_UNLESS_HELD}, claimed_by = NULL"
-                " WHERE letter = ? AND number = ? AND claimed_by = ?",
+                f"UPDATE leg SET recipients = ?, attempts = attempts + ?, next_attempt = {_UNLESS_HELD},"
+                " claimed_by = NULL WHERE letter = ? AND number = ? AND claimed_by = ?",
                 self._remaining + self._key,
             )
         return connection.changes() == 1
