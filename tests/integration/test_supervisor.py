@@ -243,6 +243,7 @@ def test_workers_end_with_their_supervisor(server: LabServer) -> None:
     server.process.wait()
     server.start()  # waits for the folder and the ports
     until(lambda: not any(lives(pid) for pid in old))  # a process gives up its files before it is gone
+    server.wait_until_ready()  # until just now an old worker may have been the one that greeted
     send_to_nobody(server)
     assert server.stop() == 0
 
