@@ -51,8 +51,8 @@ def pair(folder: Path) -> Iterator[tuple[Town, LabPostfix]]:
     home.prepare()
     passwords = {f"{name}@example.test": home.add_account(name) for name in ("alice", "bob")}
     home.start()
-    postfix.start()
     try:
+        postfix.start()
         yield Town(home, home, passwords), postfix
     finally:
         postfix.stop()
