@@ -161,11 +161,11 @@ def _import_engines() -> None:
     """Everything a command may need: `user` may not be able to read the folder that the program is in."""
     import encodings.unicode_escape  # noqa: F401 - for what is shown of strangers' text
 
-    from ekiden.app import clock, operator_log  # noqa: F401
-    from ekiden.storage import passwords  # noqa: F401
-    from ekiden.storage.memory import directory, spool  # noqa: F401
-    from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401
-    from ekiden.storage.sqlite import spool as sqlite_spool  # noqa: F401
+    from ekiden.app import clock, operator_log  # noqa: F401 - loaded while it can be
+    from ekiden.storage import passwords  # noqa: F401 - loaded while it can be
+    from ekiden.storage.memory import directory, spool  # noqa: F401 - loaded while it can be
+    from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401 - loaded while it can be
+    from ekiden.storage.sqlite import spool as sqlite_spool  # noqa: F401 - loaded while it can be
 
 
 @contextmanager

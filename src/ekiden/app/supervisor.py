@@ -102,7 +102,7 @@ class Supervisor:
         gc.freeze()
         reader, writer = socket.socketpair()
         reader.setblocking(False)  # noqa: FBT003 - the library's form
-        writer.setblocking(False)  # noqa: FBT003
+        writer.setblocking(False)  # noqa: FBT003 - the same
         for number in _SIGNALS:
             signal.signal(number, _heard)
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
