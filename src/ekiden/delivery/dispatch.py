@@ -29,6 +29,7 @@ from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.local import LocalSite
 from ekiden.delivery.memory import HostMemory
+from ekiden.delivery.opening import Opener
 from ekiden.delivery.routing import Credentials, Routing
 from ekiden.delivery.schedule import Scheduler
 from ekiden.delivery.settle import Settler
@@ -154,16 +155,21 @@ class Delivery:
         self._settler.configure(config, self._next_hops)
         self._local.configure(_home(config))
         self._around = Surroundings(
-            connector=tools.connector,
+            opener=Opener(
+                tools.connector,
+                tools.clock,
+                self._tasks,
+                self._memory,
+                helo_name=config.hostname,
+                within=config.delivery.connect_timeout,
+            ),
             routing=Routing(config, secrets, tools.resolver, tools.random),
             clock=tools.clock,
             tasks=self._tasks,
             faults=self._faults,
             budget=self._budget,
             memory=self._memory,
-            helo_name=config.hostname,
             connections=max(1, config.delivery.connections_per_site),
-            connect_timeout=config.delivery.connect_timeout,
             finished=self._settler.settle,
             unattempted=self._give_back,
         )

@@ -3,82 +3,56 @@
 Rules
 1. A connection is kept and reused; the next letter is handed to it synchronously when it is free: no task, timer,
    lock or semaphore a letter (DESIGN §4 rule 8). A task lives only while a connection is being opened.
-2. Hosts are tried in the order of the road; one that failed lately comes last. A host that cannot be reached or does
-   not want the session (whatever its code: it speaks about us, not about a letter) gives way to the next; when none is
-   left, what waits is delayed with the last reason. Only where there is no road (NoRoad 5xx) it fails.
+2. `opening` finds a host that takes the session; when there is none, what waits is delayed with the reason. Only
+   where there is no road (NoRoad 5xx) it fails.
 3. While other connections work, one that could not be opened delays nothing; the site then opens no more for a while.
    A site that is down is tried anew at most every `PAUSE` seconds; what comes meanwhile waits here.
-4. Opportunistic TLS whose handshake fails is left away on a new connection, and remembered; stricter TLS never is.
-5. A transaction whose content was not sent completely goes again at once, a few times; else it is unknown: delayed.
+4. A transaction whose content was not sent completely goes again at once, a few times; else it is unknown: delayed.
 
-Called by `dispatch`; calls the connector and `SmtpConnection`; hands every decided attempt to `Surroundings.finished`.
+Called by `dispatch`; calls `opening` and `SmtpConnection`; hands every decided attempt to `Surroundings.finished`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from ekiden.delivery.attempt import RECIPIENTS, Attempt, outcome_of
+from ekiden.delivery.attempt import Attempt, outcome_of
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.faults import Faults, Tasks
+from ekiden.delivery.line import Line, limits, line_of
 from ekiden.delivery.memory import HostMemory
+from ekiden.delivery.opening import Opener
 from ekiden.delivery.pace import Pace
-from ekiden.delivery.routing import Host, NoRoad, Routing
+from ekiden.delivery.routing import NoRoad, Routing
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.model.outcome import OutcomeKind
 from ekiden.model.reply import Reply
 from ekiden.ports.clock import Clock
-from ekiden.ports.wire import ConnectFailed, Connector
-from ekiden.proto.smtp.client_events import ClientSettings, Phase, Transaction, TransactionEnded
+from ekiden.proto.smtp.client_events import Phase, Transaction, TransactionEnded
 
 #: A free connection is kept this long, in seconds: long enough for the next letter of a stream, too short to be a
 #: burden on the other side (Postfix: 2 s).
 IDLE: Final = 5.0
-#: However many recipients a peer says it takes in one transaction.
-MOST_RECIPIENTS: Final = 1000
-#: Letters of one connection: then a new one spreads the load over the hosts anew.
-LETTERS: Final = 1000
 #: Seconds until a site is tried again when no connection could be opened.
 PAUSE: Final = 10.0
-#: Of a host that no connection came about with (RFC 3463 §3.5: no answer from host).
-UNREACHED: Final = "4.4.1"
 
 
 class Surroundings(NamedTuple):
     """What all sites of a configuration share. `finished`: an attempt is decided. `unattempted`: attempts that this
     site gives back (draining)."""
 
-    connector: Connector
+    opener: Opener
     routing: Routing
     clock: Clock
     tasks: Tasks
     faults: Faults
     budget: Budget
     memory: HostMemory
-    helo_name: str
     connections: int
-    connect_timeout: float
     finished: Callable[[Attempt], None]
     unattempted: Callable[[list[Attempt]], None]
-
-
-class Line:
-    """A connection's place in its site. `opened`: None when the session is ready, a reply when refused or lost."""
-
-    __slots__ = ("feeding", "host", "idle_since", "letters", "most_letters", "most_recipients", "opened", "tls")
-
-    def __init__(self, host: Host, opened: asyncio.Future[Reply | None]) -> None:
-        self.host = host
-        self.opened = opened
-        self.idle_since = 0.0
-        self.letters = 0
-        self.most_letters = LETTERS
-        self.most_recipients = RECIPIENTS
-        self.feeding = False
-        self.tls = ""
 
 
 class Site:
@@ -242,7 +216,8 @@ class Site:
         """Opens one connection, at the first host that takes it. Ends with it standing, or with what waits delayed."""
         around = self._around
         try:
-            reason = await self._connect(around)
+            road = await around.routing.road(self.key)
+            reason = road if isinstance(road, NoRoad) else await around.opener.open(road, self)
         except Exception as error:  # a fault of ours delays, it never loses (invariant 7)
             incident = around.faults.unexpected("delivery.open", error)
             reason = NoRoad(451, "4.3.0", f"internal fault, incident {incident}")
@@ -253,59 +228,6 @@ class Site:
         if reason is not None:
             around.budget.give()
             self._unreachable(reason)
-
-    async def _connect(self, around: Surroundings) -> NoRoad | None:
-        """None: the session is ready (and has its letters already), or it is no longer needed."""
-        road = await around.routing.road(self.key)
-        if isinstance(road, NoRoad):
-            return road
-        reason: NoRoad | None = None
-        told = False
-        memory, now = around.memory, around.clock.monotonic()
-        for host in sorted(road, key=lambda host: memory.has_failed(host.where, now)):
-            reply = await self._try_host(around, host)
-            if reply is None:
-                return None
-            memory.note_failed(host.where, around.clock.monotonic())
-            if reason is None or reply.status != UNREACHED or not told:  # what a host said tells more than silence
-                told = reply.status != UNREACHED
-                reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
-        return reason
-
-    async def _try_host(self, around: Surroundings, host: Host) -> Reply | None:
-        """None: ready. Else why not."""
-        if host.opportunistic and around.memory.is_plain(host.where, around.clock.monotonic()):
-            return await self._session(around, host._replace(tls=host.tls._replace(allowed=False)), [])
-        tls_failed: list[bool] = []
-        reply = await self._session(around, host, tls_failed)
-        if reply is None or not (tls_failed and host.opportunistic):
-            return reply
-        around.memory.note_plain(host.where, around.clock.monotonic())
-        return await self._session(around, host._replace(tls=host.tls._replace(allowed=False)), [])
-
-    async def _session(self, around: Surroundings, host: Host, tls_failed: list[bool]) -> Reply | None:
-        line = Line(host, asyncio.get_running_loop().create_future())
-        login = host.credentials
-        settings = ClientSettings(
-            helo_name=around.helo_name,
-            tls=host.tls,
-            username=login.username if login else "",
-            password=login.password if login else "",
-            allow_unverified_login=host.allow_unverified_login,
-            lmtp=host.lmtp,
-        )
-        connection = SmtpConnection(settings, self, around.tasks.spawn, tag=line)
-        try:
-            await around.connector.connect(host.where, connection, host.tls, within=around.connect_timeout)
-            reply = await line.opened
-        except ConnectFailed as error:
-            return Reply(421, "4.7.5" if error.kind == "tls" else UNREACHED, str(error))
-        except BaseException:
-            connection.abort()
-            raise
-        if reply is not None and connection.tls_failed:
-            tls_failed.append(True)
-        return reply
 
     def _unreachable(self, reason: NoRoad) -> None:
         around = self._around
@@ -322,11 +244,10 @@ class Site:
     # -- ConnectionOwner ---------------------------------------------------------------------------------------------
 
     def on_ready(self, connection: SmtpConnection) -> None:
-        line = _line(connection)
+        line = line_of(connection)
         line.tls = str(connection.tls) if connection.tls is not None else ""
         line.most_letters, line.most_recipients = limits(connection.extensions)
         self._lines[connection] = line
-        self._around.memory.note_works(line.host.where)
         if not line.opened.done():
             line.opened.set_result(None)
         self._fill(connection)
@@ -353,12 +274,12 @@ class Site:
                 connection.quit()
 
     def on_refused(self, connection: SmtpConnection, reply: Reply, phase: Phase) -> None:
-        line = _line(connection)
+        line = line_of(connection)
         if not line.opened.done():
             line.opened.set_result(Reply(reply.code, reply.status, f"{reply.text} (at {phase})"))
 
     def on_closed(self, connection: SmtpConnection, unknown: list[Transaction], reason: Reply) -> None:
-        line = _line(connection)
+        line = line_of(connection)
         if not line.opened.done():
             line.opened.set_result(reason)
         for transaction in unknown:
@@ -389,26 +310,6 @@ class Site:
             else:  # what we saw of it
                 attempt.decide_rest(OutcomeKind.DELAYED, 451, status, f"{attempt.remote}: {reason.text}")
         self._end(attempt)
-
-
-def limits(extensions: dict[str, str]) -> tuple[int, int]:
-    """Letters a connection and recipients a transaction by LIMITS (RFC 9422 §4: MAILMAX, RCPTMAX), else ours."""
-    letters, recipients = LETTERS, RECIPIENTS
-    for word in extensions.get("LIMITS", "").split():
-        name, _, value = word.partition("=")
-        if not (value.isascii() and value.isdigit() and int(value[:9]) > 0):
-            continue
-        if name.upper() == "MAILMAX":
-            letters = min(int(value[:9]), LETTERS)
-        elif name.upper() == "RCPTMAX":
-            recipients = min(int(value[:9]), MOST_RECIPIENTS)
-    return letters, recipients
-
-
-def _line(connection: SmtpConnection) -> Line:
-    line = connection.tag
-    assert isinstance(line, Line)
-    return line
 
 
 def _attempt(transaction: Transaction) -> Attempt:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ekiden.config.model import Route
-from ekiden.delivery import memory
+from ekiden.delivery import line, memory
 from ekiden.delivery import site as site_module
+from ekiden.delivery.line import limits
 from ekiden.delivery.routing import Credentials
-from ekiden.delivery.site import limits
 from ekiden.model.envelope import Recipient
 from ekiden.model.events import InternalFault
 from ekiden.ports.wire import ConnectFailed, Endpoint
@@ -90,7 +90,7 @@ async def test_letters_without_pipelining() -> None:
 
 
 async def test_a_connection_carries_only_so_many_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_module, "LETTERS", 4)
+    monkeypatch.setattr(line, "LETTERS", 4)
     async with PostOffice(config(connections_per_site=1)) as office:
         far = FakeSmtpServer()
         office.server("far.test", far)

@@ -1,0 +1,99 @@
+"""Opening: from the hosts of a road to one session that is ready for letters, or to the reason why there is none.
+
+Rules
+1. Hosts are tried in the order of the road; one that failed lately comes last. A host that cannot be reached or does
+   not want the session (whatever its code: it speaks about us, not about a letter) gives way to the next. When none is
+   left, the reason is what a host said, if one spoke, else why it could not be reached: delayed, never failed.
+2. Opportunistic TLS whose handshake fails is left away on a new connection, and remembered; stricter TLS never is.
+3. One connection at a time: it holds its place in the site's budget, so nothing races (DESIGN §4).
+
+Called by a site, within one task; `owner` (the site) gets the callbacks of the connection, whose `tag` is its `Line`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from ekiden.delivery.faults import Tasks
+from ekiden.delivery.line import Line
+from ekiden.delivery.memory import HostMemory
+from ekiden.delivery.routing import Host, NoRoad
+from ekiden.delivery.smtp_connection import ConnectionOwner, SmtpConnection
+from ekiden.model.reply import Reply
+from ekiden.ports.clock import Clock
+from ekiden.ports.wire import ConnectFailed, Connector
+from ekiden.proto.smtp.client_events import ClientSettings
+
+#: Of a host that no connection came about with (RFC 3463 §3.5: no answer from host).
+UNREACHED: Final = "4.4.1"
+
+
+class Opener:
+    """One a configuration. `within`: seconds for each connection attempt."""
+
+    def __init__(
+        self, connector: Connector, clock: Clock, tasks: Tasks, memory: HostMemory, *, helo_name: str, within: float
+    ) -> None:
+        self._connector = connector
+        self._clock = clock
+        self._tasks = tasks
+        self._memory = memory
+        self._helo_name = helo_name
+        self._within = within
+
+    async def open(self, hosts: Sequence[Host], owner: ConnectionOwner) -> NoRoad | None:
+        """None: the session is ready (and has its letters already), or it is no longer needed."""
+        reason: NoRoad | None = None
+        told = False
+        memory, now = self._memory, self._clock.monotonic()
+        for host in sorted(hosts, key=lambda host: memory.has_failed(host.where, now)):
+            reply = await self._try_host(host, owner)
+            if reply is None:
+                memory.note_works(host.where)
+                return None
+            memory.note_failed(host.where, self._clock.monotonic())
+            if reason is None or reply.status != UNREACHED or not told:  # what a host said tells more than silence
+                told = reply.status != UNREACHED
+                reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
+        return reason
+
+    async def _try_host(self, host: Host, owner: ConnectionOwner) -> Reply | None:
+        """None: ready. Else why not."""
+        if host.opportunistic and self._memory.is_plain(host.where, self._clock.monotonic()):
+            return await self._session(_in_the_clear(host), owner, [])
+        tls_failed: list[bool] = []
+        reply = await self._session(host, owner, tls_failed)
+        if reply is None or not (tls_failed and host.opportunistic):
+            return reply
+        self._memory.note_plain(host.where, self._clock.monotonic())
+        return await self._session(_in_the_clear(host), owner, [])
+
+    async def _session(self, host: Host, owner: ConnectionOwner, tls_failed: list[bool]) -> Reply | None:
+        line = Line(host, asyncio.get_running_loop().create_future())
+        login = host.credentials
+        settings = ClientSettings(
+            helo_name=self._helo_name,
+            tls=host.tls,
+            username=login.username if login else "",
+            password=login.password if login else "",
+            allow_unverified_login=host.allow_unverified_login,
+            lmtp=host.lmtp,
+        )
+        connection = SmtpConnection(settings, owner, self._tasks.spawn, tag=line)
+        try:
+            await self._connector.connect(host.where, connection, host.tls, within=self._within)
+            reply = await line.opened
+        except ConnectFailed as error:
+            return Reply(421, "4.7.5" if error.kind == "tls" else UNREACHED, str(error))
+        except BaseException:
+            connection.abort()
+            raise
+        if reply is not None and connection.tls_failed:
+            tls_failed.append(True)
+        return reply
+
+
+def _in_the_clear(host: Host) -> Host:
+    return host._replace(tls=host.tls._replace(allowed=False))
