@@ -49,6 +49,7 @@ VALUES: dict[str, Any] = {
     "listen.pop3s": ["0.0.0.0:995", "[::]:995"],
     "domain.name": "example.org",
     "route.match": "*.partner.example",
+    "site.match": "*.big-provider.example",
     "route.to": ["smtp://mx1.partner.example:25", "smtp://mx2.partner.example:25"],
 }
 #: One sentence above each table; `[[...]]` may be repeated.
@@ -59,6 +60,8 @@ TABLES = {
     "relay": "Who may send through port 25 without a login. Everybody else reaches only the domains below.",
     "domain": "Our domains: one [[domain]] each.",
     "route": "Ways that are not the MX of the domain, such as a smarthost: one [[route]] each. Default: none.",
+    "site": "What a site is spared or allowed: one [[site]] each. A site is a set of MX hosts, or the "
+    "targets of a route. Default: none.",
     "dns": "How names are looked up.",
     "delivery": "How letters leave, and how long it is tried.",
     "limits": "What one letter, session or worker may take.",
@@ -66,11 +69,12 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"route"})
+ONLY_SHOWN = frozenset({"route", "site"})
 
 
 class Key(NamedTuple):
-    """`kind` is duration, size, address, path or ''; `default` is msgspec.NODEFAULT if the key is required."""
+    """`kind` is duration, optional-duration, size, address, path or ''; `default` is msgspec.NODEFAULT if the key is
+    required."""
 
     table: str
     name: str
@@ -116,7 +120,9 @@ def render_value(value: Any, kind: str) -> str:
         return "[" + ", ".join(render_value(item, "") for item in value) + "]"
     if isinstance(value, bool | str):
         return json.dumps(value, ensure_ascii=False)
-    if kind == "duration":
+    if kind == "optional-duration" and not value:
+        return "0"
+    if kind in ("duration", "optional-duration"):
         return _largest_unit(value, (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)))
     if kind == "size":
         return _largest_unit(value, (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1)))

@@ -85,6 +85,8 @@ class _Reader:
         try:
             if kind == "duration":
                 return _positive(parse_duration(value))
+            if kind == "optional-duration":
+                return _not_negative(parse_duration(value))
             if kind == "size":
                 return _positive(parse_size(value))
             if not isinstance(value, str):
@@ -95,7 +97,7 @@ class _Reader:
             return value if value in _NO_PATH else os.path.join(self._folder, value)
         except ValueError as error:
             self._report.add(path, str(error))
-            return 1 if kind in ("duration", "size") else ""
+            return 1 if kind in _NUMBERS else ""
 
     def _list(self, element: Any, value: Any, path: KeyPath) -> tuple[Any, ...]:
         if isinstance(value, str) and tuple(p for p in path if isinstance(p, str)) in _ONE_OR_MANY:
@@ -132,7 +134,8 @@ class _Reader:
         return _blank(bare)
 
 
-_KINDS: Final = frozenset({"duration", "size", "address", "path"})
+_NUMBERS: Final = frozenset({"duration", "optional-duration", "size"})
+_KINDS: Final = _NUMBERS | {"address", "path"}
 
 
 def _strip(hint: Any) -> tuple[Any, str]:
@@ -172,6 +175,12 @@ def _blank(hint: Any) -> Any:
 def _positive(number: float) -> float:
     if number <= 0:
         raise ValueError("must be more than 0")
+    return number
+
+
+def _not_negative(number: float) -> float:
+    if number < 0:
+        raise ValueError("must be 0 or more")
     return number
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_reader import Report
+from ekiden.app.config_sites import check_sites
 from ekiden.app.config_values import check_domain, check_host_name, check_target, parse_network
 from ekiden.config.model import Config, Route, Section, WideNetwork
 from ekiden.model.door import DOORS, Door
@@ -34,6 +35,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     for index, route in enumerate(config.route):
         _check_route(route, ("route", index), report)
     _check_duplicate_routes(config, report)
+    check_sites(config, report)
 
 
 def _try(report: Report, path: KeyPath, check: Callable[[str], object], value: str) -> bool:

@@ -29,6 +29,8 @@ def _kind(name: str) -> msgspec.Meta:
 
 #: Written as "30s", "5m", "4h", "5d" or a number of seconds; held in seconds.
 Duration = Annotated[float, _kind("duration")]
+#: The same, and 0 for what another key decides.
+OptionalDuration = Annotated[float, _kind("optional-duration")]
 #: Written as 1000, "64KiB", "50MiB"; held in octets.
 Size = Annotated[int, _kind("size")]
 #: Written as "ADDRESS:PORT" or "[IPV6]:PORT".
@@ -118,6 +120,37 @@ class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = False
 
 
+class Site(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    match: Annotated[
+        str,
+        doc(
+            'Recipient domain, MX host or match of a route: "*", "example.org" or "*.example.org". The first match '
+            "wins; domains with the same MX hosts are one site, and share what it allows."
+        ),
+    ]
+    connections: Annotated[
+        int, doc("Connections at once, all workers together. 0: [delivery] connections_per_site.")
+    ] = 0
+    letters_per_connection: Annotated[int, doc("Letters of one connection, then a new one is opened.")] = 1000
+    recipients_per_transaction: Annotated[
+        int, doc("Recipients of one transaction; more go in further ones. RFC 5321 §4.5.3.1.8: 100 must be taken.")
+    ] = 100
+    connections_per_minute: Annotated[
+        int, doc("Connections opened within any 60 seconds, all workers together. 0: no limit.")
+    ] = 0
+    letters_per_minute: Annotated[
+        int, doc("Letters begun within any 60 seconds, all workers together. 0: no limit.")
+    ] = 0
+    retry_first: Annotated[
+        OptionalDuration, doc("Pause before the second attempt. 0: as in [delivery]; so the next two.")
+    ] = 0.0
+    retry_factor: Annotated[float, doc("By what each pause is multiplied.")] = 0.0
+    retry_longest: Annotated[OptionalDuration, doc("The longest pause.")] = 0.0
+    family: Annotated[
+        str, doc('Addresses of the site that are used: "both" (in turn, IPv6 first), "ipv4" or "ipv6" alone.')
+    ] = "both"
+
+
 class Dns(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     nameservers: Annotated[tuple[Address, ...], doc("Resolvers to ask. None: those of the system.")] = ()
     timeout: Annotated[Duration, doc("How long one question may take, all tries together.")] = 10.0
@@ -134,7 +167,7 @@ class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     retry_first: Annotated[Duration, doc("Pause before the second attempt; it grows from there.")] = 300.0
     retry_factor: Annotated[float, doc("By what each pause is multiplied.")] = 1.6
     retry_longest: Annotated[Duration, doc("The longest pause.")] = 4 * 3600.0
-    connections_per_site: Annotated[int, doc("Connections at once to one next hop, of each worker.")] = 20
+    connections_per_site: Annotated[int, doc("Connections at once to one site, all workers together.")] = 20
     window_letters: Annotated[int, doc("Letters that one worker holds in memory for delivery.")] = 2000
     window_octets: Annotated[Size, doc("Octets of content that one worker holds in memory for delivery.")] = (
         64 * 1024 * 1024
@@ -176,6 +209,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     relay: Relay = Relay()
     domain: tuple[Domain, ...] = ()
     route: tuple[Route, ...] = ()
+    site: tuple[Site, ...] = ()
     dns: Dns = Dns()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()

@@ -10,7 +10,7 @@ Rules
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from ekiden.config.model import Delivery
 
@@ -18,9 +18,21 @@ from ekiden.config.model import Delivery
 JITTER: Final = 0.2
 
 
-def pause(attempts: int, delivery: Delivery, jitter: float) -> float:
+class RetrySchedule(NamedTuple):
+    """Seconds, but for `factor`. Of `[delivery]`, or of a `[[site]]` that has its own."""
+
+    first: float
+    factor: float
+    longest: float
+
+
+def schedule_of(delivery: Delivery) -> RetrySchedule:
+    return RetrySchedule(delivery.retry_first, delivery.retry_factor, delivery.retry_longest)
+
+
+def pause(attempts: int, schedule: RetrySchedule, jitter: float) -> float:
     """Seconds until the next attempt after `attempts` (1 or more) were made. `jitter`: from -1 to 1."""
-    first, longest, factor = delivery.retry_first, delivery.retry_longest, delivery.retry_factor
+    first, factor, longest = schedule
     base = min(first, longest)
     if attempts > 1 and 0 < first < longest and factor > 1:
         steps = attempts - 1
@@ -35,10 +47,19 @@ def is_expired(arrived: float, now: float, delivery: Delivery) -> bool:
     return now - arrived >= delivery.expire_after
 
 
-def next_attempt(arrived: float, now: float, attempts: int, delivery: Delivery, jitter: float) -> float:
+def next_attempt(
+    arrived: float,
+    now: float,
+    attempts: int,
+    delivery: Delivery,
+    jitter: float,
+    *,
+    schedule: RetrySchedule | None = None,
+) -> float:
     """When to try again (seconds since 1970), for a letter that is not expired: never after it expires, but once
-    exactly then."""
-    return min(now + pause(attempts, delivery, jitter), max(arrived + delivery.expire_after, now))
+    exactly then. `schedule`: the site's own, else that of `delivery`."""
+    wait = pause(attempts, schedule or schedule_of(delivery), jitter)
+    return min(now + wait, max(arrived + delivery.expire_after, now))
 
 
 def delay_report_due(arrived: float, now: float, delivery: Delivery) -> bool:

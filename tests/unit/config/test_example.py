@@ -19,8 +19,8 @@ from ekiden.config.model import Config, Section, WideNetwork
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "ekiden.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
-#: Commented out, but no defaults: what every [[route]] must have.
-EXAMPLES = ("route.match", "route.to")
+#: Commented out, but no defaults: what every [[route]] and [[site]] must have.
+EXAMPLES = ("route.match", "route.to", "site.match")
 _OPENING = re.compile(r"#?\[\[?(\w+)\]\]?$")
 _KEY = re.compile(r"(#?)(\w+) = (.*)$")
 
@@ -73,7 +73,8 @@ def opened(table: str) -> list[int]:
     if table not in ONLY_SHOWN:
         return []
     opening = TEXT.splitlines().index(f"#[[{table}]]")
-    return [opening, *(key.line for key in shown() if key.path in EXAMPLES)]
+    required = [path for path in EXAMPLES if path.startswith(f"{table}.")]
+    return [opening, *(key.line for key in shown() if key.path in required)]
 
 
 def load_text(folder: Path, text: str) -> Config:
@@ -139,6 +140,8 @@ def test_check_says_whether_the_file_is_current(
         (432000.0, "duration", '"5d"'),
         (5400.0, "duration", '"90m"'),
         (0.5, "duration", "0.5"),
+        (0.0, "optional-duration", "0"),
+        (600.0, "optional-duration", '"10m"'),
         (64 * 1024 * 1024, "size", '"64MiB"'),
         (1000, "size", '"1000B"'),
         (False, "", "false"),
