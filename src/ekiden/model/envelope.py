@@ -31,7 +31,8 @@ class Recipient(msgspec.Struct, array_like=True):
     """One forward-path of a leg, with its DSN wishes.
 
     `orcpt`: as given, `rfc822;user@example.org` in xtext-decoded form, or ''. `depth`: how many alias expansions led
-    here (limit in delivery). `delay_reported`: a delay report was sent (at most one a recipient).
+    here (limit in delivery). `delay_reported`: a delay report was sent (at most one a recipient). `via`: where the
+    postmaster sent it instead of the way that the configuration says (`smtp://192.0.2.1:25`), or ''.
     """
 
     forward_path: str
@@ -40,6 +41,7 @@ class Recipient(msgspec.Struct, array_like=True):
     depth: int = 0
     delay_reported: bool = False
     last_error: str = ""
+    via: str = ""
 
 
 class Origin(msgspec.Struct, array_like=True):
@@ -76,10 +78,11 @@ class Envelope(msgspec.Struct, array_like=True):
 
 
 #: Next-hop keys. Local mailboxes and aliases of our accounts; `mx:DOMAIN`: by MX; `route:PATTERN`: the [[route]]
-#: with that match.
+#: with that match; `via:URL`: where the postmaster rerouted it to.
 LOCAL: Final = "local"
 MX_PREFIX: Final = "mx:"
 ROUTE_PREFIX: Final = "route:"
+VIA_PREFIX: Final = "via:"
 
 
 class NewLeg(msgspec.Struct):

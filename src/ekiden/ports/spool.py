@@ -18,7 +18,7 @@ Contract
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -145,6 +145,22 @@ class Steer(StrEnum):
     RETRY = "retry"
 
 
+class Suspension(msgspec.Struct):
+    """Nothing is sent to `site` (a next-hop key, a domain or the name of an MX host) until then.
+
+    `since`, `until`: seconds since 1970; `until` None: until a person resumes it. `by`: who did it."""
+
+    site: str
+    until: float | None = None
+    reason: str = ""
+    by: str = ""
+    since: float = 0.0
+
+    def lasts(self, now: float) -> bool:
+        """Whether it holds at `now`: it ends by itself, and nobody need take it away."""
+        return self.until is None or now < self.until
+
+
 class TrailEntry(msgspec.Struct, array_like=True):
     """What history keeps a `record`: enough to tell the story without the spool. `time`: seconds since 1970."""
 
@@ -172,11 +188,15 @@ class Spool(Protocol):
         """Durable on return. `claim`: the legs are born claimed by this incarnation and come back as claims; else they
         are due at once and the list is empty. Raises SpoolFailed; the draft is then discarded."""
 
-    async def claim(self, now: float, limit: int) -> list[Claim]:
-        """Up to `limit` legs that are due at `now`, priority first, then oldest, claimed by this incarnation."""
+    async def claim(self, now: float, limit: int, *, avoid: Collection[str] = ()) -> list[Claim]:
+        """Up to `limit` legs that are due at `now`, priority first, then oldest, claimed by this incarnation.
 
-    async def next_due(self) -> float | None:
-        """When the earliest waiting leg is due (seconds since 1970); None if none waits."""
+        `avoid`: next-hop keys whose legs are not wanted now."""
+
+    async def next_due(self, avoid: Collection[str] = ()) -> float | None:
+        """When the earliest waiting leg is due (seconds since 1970) whose next hop is not in `avoid`; None if none
+        waits. With `avoid` an engine may answer too early, never too late: what then claims nothing waits a while
+        before it asks again."""
 
     def record(self, record: Record) -> Awaitable[bool]:
         """False: the claim was lost, nothing changed. Need not be awaited for order: verbs of one process keep
@@ -212,6 +232,16 @@ class Spool(Protocol):
     async def shape(self, edges: Sequence[float]) -> dict[str, list[int]]:
         """Legs by next-hop key and age, without reading letters: `len(edges) + 1` counts a key. `edges`: times of
         arrival, latest first; count n is of what came at edge n or after it, the last one of what is older."""
+
+    async def suspend_site(self, suspension: Suspension) -> None:
+        """Kept for all workers to read; instead of an earlier one of the same site. Claims do not heed it: who
+        claims gives it in `avoid`."""
+
+    async def resume_site(self, site: str) -> bool:
+        """Ends a suspension; False if there was none that lasts."""
+
+    async def suspensions(self) -> list[Suspension]:
+        """By site; also such as have ended by now (`Suspension.lasts`). Cheap: a worker asks every few seconds."""
 
     async def trail(self, letter: LetterId) -> list[TrailEntry]:
         """History of a letter, oldest first; [] if nothing was recorded yet (or it is forgotten)."""

@@ -5,14 +5,15 @@ Rules
 2. Several spools on one store are several processes' views: `MemorySpool(clock, incarnation=2, shared=first)`.
 3. For tests: `fail_next(verb, error)` makes the next call of a verb fail (begin, write, accept, claim, next_due,
    record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts,
-   shape); between `pause()` and `resume()` accept, record and release stay unanswered, as while a commit runs.
+   shape, suspend_site, resume_site, suspensions); between `pause()` and `resume()` accept, record and release stay
+   unanswered, as while a commit runs.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ from ekiden.ports.spool import (
     Selection,
     SpoolFailed,
     Steer,
+    Suspension,
     TrailEntry,
 )
 from ekiden.storage.duty import UNTOLD, check_legs, check_record, message_id_key, trail_entry
@@ -95,6 +97,7 @@ class _Store:
         self.letters: dict[LetterId, _Letter] = {}
         self.trail: list[TrailEntry] = []
         self.alive: set[Incarnation] = set()
+        self.suspensions: dict[str, Suspension] = {}
 
 
 class MemorySpool:
@@ -160,20 +163,21 @@ class MemorySpool:
         draft.discard()
         return [Claim(draft.letter, envelope, _copy(leg), letter.content) for leg in made] if claim else []
 
-    async def claim(self, now: float, limit: int) -> list[Claim]:
+    async def claim(self, now: float, limit: int, *, avoid: Collection[str] = ()) -> list[Claim]:
         self._guard("claim")
         due = [
             stored
             for letter in self._store.letters.values()
             for stored in letter.legs.values()
-            if stored.leg.next_attempt is not None and stored.leg.next_attempt <= now
+            if _is_due(stored.leg, now) and stored.leg.next_hop not in avoid
         ]
         due.sort(key=lambda s: (-s.leg.priority, s.leg.next_attempt, s.leg.letter, s.leg.number))
         return [self._give(stored) for stored in due[:limit]]
 
-    async def next_due(self) -> float | None:
+    async def next_due(self, avoid: Collection[str] = ()) -> float | None:
         self._guard("next_due")
-        times = (s.leg.next_attempt for letter in self._store.letters.values() for s in letter.legs.values())
+        legs = (stored.leg for letter in self._store.letters.values() for stored in letter.legs.values())
+        times = (leg.next_attempt for leg in legs if leg.next_hop not in avoid)
         return min((time for time in times if time is not None), default=None)
 
     def record(self, record: Record) -> Awaitable[bool]:
@@ -286,6 +290,19 @@ class MemorySpool:
                 shape.setdefault(stored.leg.next_hop, [0] * (len(firsts) + 1))[column] += 1
         return shape
 
+    async def suspend_site(self, suspension: Suspension) -> None:
+        self._guard("suspend_site")
+        self._store.suspensions[suspension.site] = suspension
+
+    async def resume_site(self, site: str) -> bool:
+        self._guard("resume_site")
+        ended = self._store.suspensions.pop(site, None)
+        return ended is not None and ended.lasts(self._clock.now())
+
+    async def suspensions(self) -> list[Suspension]:
+        self._guard("suspensions")
+        return [self._store.suspensions[site] for site in sorted(self._store.suspensions)]
+
     async def trail(self, letter: LetterId) -> list[TrailEntry]:
         self._guard("trail")
         return [entry for entry in self._store.trail if entry.letter == letter]
@@ -358,6 +375,10 @@ class MemorySpool:
                     stored.wait_until(now)
                     freed += 1
         return freed
+
+
+def _is_due(leg: Leg, now: float) -> bool:
+    return leg.next_attempt is not None and leg.next_attempt <= now
 
 
 def _copies(recipients: Sequence[Recipient]) -> list[Recipient]:

@@ -8,7 +8,7 @@ mean, no more is decoded than is needed to know that.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import msgspec
 
 from ekiden.model.envelope import Envelope, Leg, LegState, Recipient
 from ekiden.model.ids import LetterId
-from ekiden.ports.spool import QueuedLetter, Selection, Steer, TrailEntry
+from ekiden.ports.spool import QueuedLetter, Selection, Steer, Suspension, TrailEntry
 from ekiden.storage.duty import message_id_key
 from ekiden.storage.selection import (
     asks_for_envelope,
@@ -39,6 +39,9 @@ from ekiden.storage.sqlite.schema import APPLICATION_ID, STEPS
 PAGE: Final = 1000
 #: Legs counted at once: nothing but two columns is read of them.
 SHAPE_PAGE: Final = 10_000
+
+#: Waiting legs that are read to find one whose next hop is not to be avoided.
+LOOKED_AT: Final = 1000
 
 #: A leg's name in the store: letter and number.
 LegKey = tuple[int, int]
@@ -67,15 +70,21 @@ class Queries:
     def close(self) -> None:
         self._connection.close()
 
-    def next_due(self) -> float | None:
-        """One step of the index a priority."""
-        earliest: float | None = None
-        for priority in priorities(self._connection):
-            due: float = self._connection.execute(
-                "SELECT min(next_attempt) FROM leg WHERE priority = ? AND next_attempt IS NOT NULL", (priority,)
-            ).get
-            earliest = due if earliest is None or (due is not None and due < earliest) else earliest
-        return earliest
+    def next_due(self, avoid: Collection[str]) -> float | None:
+        """One step of the index a priority; LOOKED_AT legs a priority at most if there is something to `avoid`."""
+        times = (self._earliest(priority, avoid) for priority in priorities(self._connection))
+        return min((time for time in times if time is not None), default=None)
+
+    def _earliest(self, priority: int, avoid: Collection[str]) -> float | None:
+        """Too early rather than reading on for ever."""
+        found = rows(
+            self._connection,
+            "SELECT next_attempt, next_hop FROM leg WHERE priority = ? AND next_attempt IS NOT NULL"
+            " ORDER BY next_attempt LIMIT ?",
+            (priority, LOOKED_AT if avoid else 1),
+        )
+        time = next((time for time, next_hop in found if next_hop not in avoid), None)
+        return found[-1][0] if time is None and len(found) == LOOKED_AT else time
 
     def envelope(self, letter: int) -> Envelope | None:
         found = self._connection.execute("SELECT envelope FROM letter WHERE id = ?", (letter,)).get
@@ -176,6 +185,10 @@ class Queries:
         question = "SELECT claimed_by FROM leg WHERE claimed_by IS NOT NULL UNION SELECT number FROM incarnation"
         return {row[0] for row in rows(self._connection, question)}
 
+    def suspensions(self) -> list[Suspension]:
+        found = rows(self._connection, "SELECT site, until, reason, by, since FROM suspension ORDER BY site")
+        return [Suspension(*row) for row in found]
+
     def counts(self) -> dict[str, int]:
         question = "SELECT count(next_attempt), count(claimed_by), count(*), (SELECT count(*) FROM letter) FROM leg"
         ((waiting, claimed, legs, letters),) = rows(self._connection, question)
@@ -226,14 +239,15 @@ def priorities(connection: apsw.Connection) -> Iterator[int]:
         ).get
 
 
-def due_legs(connection: apsw.Connection, now: float, limit: int) -> list[Leg]:
+def due_legs(connection: apsw.Connection, now: float, limit: int, avoid: Collection[str]) -> list[Leg]:
     """Waiting legs that are due, priority first, then oldest."""
+    avoided = msgspec.json.encode(sorted(avoid)).decode()
     found: list[Leg] = []
     for priority in priorities(connection):
         due = connection.execute(
             f"SELECT {_LEG} WHERE priority = ? AND next_attempt <= ? AND next_attempt IS NOT NULL"
-            " ORDER BY next_attempt, letter, number LIMIT ?",
-            (priority, now, limit - len(found)),
+            " AND next_hop NOT IN (SELECT value FROM json_each(?)) ORDER BY next_attempt, letter, number LIMIT ?",
+            (priority, now, avoided, limit - len(found)),
         )
         found += map(leg_of, due)
         if len(found) >= limit:

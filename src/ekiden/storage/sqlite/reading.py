@@ -6,7 +6,7 @@ Nothing here writes: no incarnation, no lock, no row. `SqliteSpool` answers the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,7 +15,7 @@ import apsw
 
 from ekiden.model.envelope import Leg
 from ekiden.model.ids import LetterId, first_id
-from ekiden.ports.spool import Claim, Content, QueuedLetter, Selection, SpoolFailed, TrailEntry
+from ekiden.ports.spool import Claim, Content, QueuedLetter, Selection, SpoolFailed, Suspension, TrailEntry
 from ekiden.storage.duty import CHUNK_OCTETS, SMALL_OCTETS
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.sqlite.connection import DatabaseRefused
@@ -51,8 +51,9 @@ class SpoolReader:
         self._readers: Executor = ThreadPoolExecutor(1, "ekiden-spool-read")
         self._pool: Executor = ThreadPoolExecutor(4, "ekiden-spool-files")
 
-    async def next_due(self) -> float | None:
-        return await self._ask(self._queries.next_due)
+    async def next_due(self, avoid: Collection[str] = ()) -> float | None:
+        avoided = frozenset(avoid)
+        return await self._ask(lambda: self._queries.next_due(avoided))
 
     async def find(self, selection: Selection) -> list[QueuedLetter]:
         found: list[QueuedLetter] = []
@@ -76,6 +77,9 @@ class SpoolReader:
             start = after
             after = await self._ask(lambda: self._queries.shape_page(firsts, shape, start))  # noqa: B023 - awaited here
         return shape
+
+    async def suspensions(self) -> list[Suspension]:
+        return await self._ask(self._queries.suspensions)
 
     async def content(self, letter: LetterId) -> Content | None:
         return await self._ask(lambda: self._content(letter, SMALL_OCTETS))

@@ -36,6 +36,10 @@ STEPS: Final = (
         "INSERT INTO outbox VALUES (unixepoch() << 20, 0, x'')",
         "CREATE TABLE incarnation (number INTEGER PRIMARY KEY AUTOINCREMENT, started REAL NOT NULL, pid INTEGER)",
     ),
+    (
+        """CREATE TABLE suspension (site TEXT PRIMARY KEY, until REAL, reason TEXT NOT NULL, by TEXT NOT NULL,
+            since REAL NOT NULL) WITHOUT ROWID""",
+    ),
 )
 
 #: Columns of `work`.

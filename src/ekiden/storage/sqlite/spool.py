@@ -17,7 +17,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ import apsw
 from ekiden.model.envelope import Envelope, Leg, LegState, NewLeg
 from ekiden.model.ids import IdSequence, Incarnation, LetterId
 from ekiden.ports.clock import Clock
-from ekiden.ports.spool import Claim, Content, Draft, Record, Selection, SpoolFailed, Steer
+from ekiden.ports.spool import Claim, Content, Draft, Record, Selection, SpoolFailed, Steer, Suspension
 from ekiden.storage.duty import check_legs, check_record, trail_entry
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.sqlite import verbs
@@ -197,9 +197,11 @@ class SqliteSpool(SpoolReader):
 
     # Claims --------------------------------------------------------------------------------------------------------
 
-    async def claim(self, now: float, limit: int) -> list[Claim]:
-        owner = self._incarnation
-        return await self._load(self._do(lambda c: verbs.claim_due(c, owner, now, limit), self._give_back_legs))
+    async def claim(self, now: float, limit: int, *, avoid: Collection[str] = ()) -> list[Claim]:
+        owner, avoided = self._incarnation, frozenset(avoid)
+        return await self._load(
+            self._do(lambda c: verbs.claim_due(c, owner, now, limit, avoided), self._give_back_legs)
+        )
 
     async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
         owner, is_alive = self._incarnation, self._incarnations.is_alive
@@ -280,6 +282,14 @@ class SqliteSpool(SpoolReader):
                 if changed is not None and part:
                     changed(part)
         return count
+
+    async def suspend_site(self, suspension: Suspension) -> None:
+        await self._do(lambda c: verbs.suspend(c, suspension))
+
+    async def resume_site(self, site: str) -> bool:
+        now = self._clock.now()
+        ended: bool = await self._do(lambda c: verbs.resume(c, site, now))
+        return ended
 
     # The end -------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ Everything from the loop's thread comes encoded: nothing here sees an object tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import apsw
@@ -13,7 +13,7 @@ import msgspec
 
 from ekiden.model.envelope import Leg, LegState, NewLeg
 from ekiden.model.ids import Incarnation, LetterId
-from ekiden.ports.spool import Record, Report, Selection, Steer
+from ekiden.ports.spool import Record, Report, Selection, Steer, Suspension
 from ekiden.storage.duty import UNTOLD, trail_entry
 from ekiden.storage.sqlite.queries import LegKey, due_legs, legs_to_remove
 from ekiden.storage.sqlite.writer import insert, insert_legs
@@ -133,8 +133,10 @@ class Retelling:
         return first, leg_rows(number, 1, report.legs[1:], self._due, None)
 
 
-def claim_due(connection: apsw.Connection, owner: Incarnation, now: float, limit: int) -> list[Leg]:
-    legs = due_legs(connection, now, limit)
+def claim_due(
+    connection: apsw.Connection, owner: Incarnation, now: float, limit: int, avoid: Collection[str]
+) -> list[Leg]:
+    legs = due_legs(connection, now, limit, avoid)
     _give(connection, owner, legs)
     return legs
 
@@ -167,6 +169,21 @@ def steer_legs(connection: apsw.Connection, steer: Steer, keys: Sequence[LegKey]
     before = connection.total_changes()
     connection.executemany(_STEERING[steer], [(reason or UNTOLD, now, letter, number) for letter, number in keys])
     return connection.total_changes() - before
+
+
+def suspend(connection: apsw.Connection, new: Suspension) -> None:
+    """And forgets those that have ended."""
+    connection.execute("DELETE FROM suspension WHERE until <= ?", (new.since,))
+    connection.execute(
+        "INSERT OR REPLACE INTO suspension VALUES (?, ?, ?, ?, ?)",
+        (new.site, new.until, new.reason, new.by, new.since),
+    )
+
+
+def resume(connection: apsw.Connection, site: str, now: float) -> bool:
+    connection.execute("DELETE FROM suspension WHERE until <= ?", (now,))
+    connection.execute("DELETE FROM suspension WHERE site = ?", (site,))
+    return connection.changes() > 0
 
 
 def forget_incarnation(connection: apsw.Connection, number: Incarnation) -> None:
