@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from ekiden.lab import load
-from ekiden.lab.load import Sink, cpu_seconds, source
+from ekiden.lab.load import Sink, source
+from ekiden.lab.processes import cpu_seconds
 from ekiden.lab.postfix import LabPostfix
 from ekiden.lab.server import LabServer
 

@@ -116,25 +116,3 @@ def source(
     if done.returncode:
         raise LabFailed(f"smtp-source: {done.stderr.strip() or done.returncode}")
     return time.monotonic() - began
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process, its living descendants, and those of them that have ended and were waited for."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    parents: dict[int, list[int]] = {}
-    times: dict[int, float] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended while we looked
-        parents.setdefault(int(fields[1]), []).append(int(entry.name))
-        times[int(entry.name)] = sum(int(t) for t in fields[11:15]) / ticks
-    total, todo = 0.0, [pid]
-    while todo:
-        one = todo.pop()
-        total += times.get(one, 0.0)
-        todo.extend(parents.get(one, []))
-    return total
