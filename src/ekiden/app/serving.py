@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from ekiden.app import data_folder, privileges
+from ekiden.app import allocator, data_folder, privileges
 from ekiden.app.clock import SystemClock
 from ekiden.app.config_check import Finding, Weight, inspect
 from ekiden.app.config_file import ConfigErrors, Loaded, load_with_lines
@@ -57,6 +57,7 @@ def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
     try:
         lock = data_folder.claim(config.data_dir, identity)  # open as long as we, or a worker, live
         _import_everything()
+        allocator.fix_limits()
         privileges.become(identity)
         log = DirectLog(_open_output(config), SystemClock().now)
     except StartRefused:

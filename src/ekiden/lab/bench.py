@@ -22,8 +22,8 @@ from typing import Final
 
 from ekiden.lab import load
 from ekiden.lab.load import Sink, source
-from ekiden.lab.processes import cpu_seconds
 from ekiden.lab.postfix import LabPostfix
+from ekiden.lab.processes import cpu_seconds
 from ekiden.lab.server import LabServer
 
 SESSIONS: Final = 50
