@@ -21,6 +21,7 @@ from itertools import chain, zip_longest
 from typing import Final, NamedTuple
 
 from ekiden.config.model import Config, Route
+from ekiden.delivery.site_name import route_site_name, site_name
 from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX
 from ekiden.policy.addresses import is_special_purpose, may_connect
 from ekiden.policy.networks import NetworkSet, parse_address
@@ -50,7 +51,8 @@ class Credentials(NamedTuple):
 class Host(NamedTuple):
     """One place to connect to. `where`: an endpoint, or a Unix socket path. `name`: for TLS and the trail.
 
-    `opportunistic`: TLS that fails may be left away on a new connection. `credentials`: None without a login."""
+    `opportunistic`: TLS that fails may be left away on a new connection. `credentials`: None without a login.
+    `site`: the name of the set of hosts it was found in (`site_name`), the same for all hosts of a road."""
 
     where: Endpoint | str
     name: str
@@ -59,6 +61,7 @@ class Host(NamedTuple):
     lmtp: bool = False
     credentials: Credentials | None = None
     allow_unverified_login: bool = False
+    site: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.where})" if self.name else str(self.where)
@@ -116,7 +119,8 @@ class Routing:
                 reasons.append(str(error))
                 continue
             wheres = [target.path] if target.path else await self._endpoints(target, reasons)
-            hosts.extend(_route_host(route, target, where, credentials) for where in wheres)
+            site = route_site_name(route)
+            hosts.extend(_route_host(route, target, where, credentials)._replace(site=site) for where in wheres)
         return hosts[:ADDRESSES] or NoRoad(451, "4.4.3", "; ".join(reasons) or f"the route {match} has no target")
 
     async def _endpoints(self, target: Target, reasons: list[str]) -> Sequence[Endpoint]:
@@ -151,7 +155,7 @@ class Routing:
             return NoRoad(556, "5.1.10", f"the domain {domain} takes no mail (null MX)")
         records = self._order([record for record in mx.records if record.host])
         answers = await asyncio.gather(*(self._resolver.addresses(record.host) for record in records))
-        return await self._judge(list(zip(records, answers, strict=True)))
+        return await self._judge(list(zip(records, answers, strict=True)), mx.records)
 
     async def _implicit(self, domain: str) -> Road:
         """RFC 5321 §5.1: without MX records the domain's own address is its mail host, with preference 0."""
@@ -164,7 +168,11 @@ class Routing:
         keyed = [(record.preference, self._random.uniform(0, 1), record.host) for record in records]
         return [MxRecord(preference, host) for preference, _, host in sorted(keyed)[:MX_HOSTS]]
 
-    async def _judge(self, found: list[tuple[MxRecord, AddressAnswer]]) -> Road:
+    async def _judge(
+        self, found: list[tuple[MxRecord, AddressAnswer]], records: Sequence[MxRecord] | None = None
+    ) -> Road:
+        """`records`: all there are; they name the site, also when only some of them are looked at."""
+        records = records or [record for record, _ in found]
         ours = await self._ourselves.addresses(self._resolver, self._port)
         us = self._ourselves
         mine = [
@@ -174,11 +182,12 @@ class Routing:
         ]
         if mine:
             found = [(record, answer) for record, answer in found if record.preference < min(mine)]
+            records = [record for record in records if record.preference < min(mine)]
             if not found:
                 return NoRoad(554, "5.4.6", "the mail for this domain would come back to this server")
-        return self._hosts(found)
+        return self._hosts(found, site_name(record.host for record in records if record.host))
 
-    def _hosts(self, found: list[tuple[MxRecord, AddressAnswer]]) -> Road:
+    def _hosts(self, found: list[tuple[MxRecord, AddressAnswer]], site: str) -> Road:
         hosts: list[Host] = []
         forbidden: list[str] = []
         failed: list[str] = []
@@ -188,7 +197,7 @@ class Routing:
             for address in alternate(answer.addresses):
                 if may_connect(address, self._allowed):
                     tls = TlsMode(name="" if record.host.startswith("[") else record.host)
-                    hosts.append(Host(Endpoint(address, self._port), record.host, tls, opportunistic=True))
+                    hosts.append(Host(Endpoint(address, self._port), record.host, tls, opportunistic=True, site=site))
                 else:
                     forbidden.append(f"{record.host} has the special-purpose address {address}")
         if hosts:

@@ -53,8 +53,18 @@ async def test_preference_order_and_opportunistic_tls() -> None:
         addresses={"a.far.test": [PUBLIC], "b.far.test": [OTHER]},
     )
     road = hosts(await routing(resolver).road("mx:far.test"))
-    assert road[0] == Host(Endpoint(PUBLIC, 25), "a.far.test", TlsMode(name="a.far.test"), opportunistic=True)
+    tls = TlsMode(name="a.far.test")
+    site = "a.far.test b.far.test"
+    assert road[0] == Host(Endpoint(PUBLIC, 25), "a.far.test", tls, opportunistic=True, site=site)
     assert wheres(road) == [f"{PUBLIC}:25", f"{OTHER}:25"]
+
+
+async def test_a_site_is_named_by_all_hosts_also_when_only_some_are_tried() -> None:
+    many = [(10, f"mx{number}.far.test") for number in range(30)]
+    resolver = FakeResolver(mx={"far.test": many}, addresses={host: [PUBLIC] for _, host in many})
+    first, second = [hosts(await routing(resolver).road("mx:far.test"))[0] for _ in range(2)]
+    assert first.site == second.site
+    assert "29 more" in first.site
 
 
 async def test_chance_among_equals_but_never_across_preferences() -> None:
