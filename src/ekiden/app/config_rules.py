@@ -20,9 +20,11 @@ from ekiden.model.mailbox import domain_key
 
 TLS_VALUES: Final = ("none", "opportunistic", "require", "verify")
 _RECIPIENTS: Final = '"accounts", "list:FILE", "callahead" or "any"'
-_ZERO_ALLOWED: Final = frozenset({("workers",)})
+_ZERO_ALLOWED: Final = frozenset({("workers",), ("limits", "priority")})
 #: More processes than this help nobody: two saturate one queue file (DESIGN §4).
 MOST_WORKERS: Final = 256
+#: RFC 6710 §6.
+MOST_PRIORITY: Final = 9
 
 
 def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
@@ -61,6 +63,8 @@ def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:
             report.add(("workers",), f"must be at most {MOST_WORKERS}, not {section.workers}; 0 is the number of CPUs")
         if section.delivery.retry_factor < 1:
             report.add(("delivery", "retry_factor"), "must be 1 or more, or the pauses would shrink")
+        if section.limits.priority > MOST_PRIORITY:
+            report.add(("limits", "priority"), f"must be at most {MOST_PRIORITY}, not {section.limits.priority}")
         if section.delivery.mx_port > 65535:
             report.add(("delivery", "mx_port"), "must be a port from 1 to 65535")
 

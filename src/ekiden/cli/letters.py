@@ -135,6 +135,8 @@ def _envelope_lines(envelope: Envelope, now: float) -> list[str]:
     if origin.tls:
         lines.append(f"  TLS         {origin.tls}")
     lines.append(f"  size        {size(envelope.size_octets)}")
+    if envelope.priority:
+        lines.append(f"  priority    {envelope.priority}")
     if envelope.message_id:
         lines.append(f"  Message-ID  {envelope.message_id}")
     return lines
@@ -183,6 +185,7 @@ def _envelope_json(letter: int, envelope: Envelope) -> dict[str, Any]:
         "size": envelope.size_octets,
         "message_id": envelope.message_id,
         "is_report": envelope.is_report,
+        "priority": envelope.priority,
         "door": origin.door,
         "client": origin.client,
         "helo": origin.helo,

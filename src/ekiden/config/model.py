@@ -180,6 +180,13 @@ class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     message_size: Annotated[Size, doc("The largest letter, as announced by SIZE.")] = 50 * 1024 * 1024
     recipients: Annotated[int, doc("Recipients a letter; RFC 5321 §4.5.3.1.8 asks for 100 at least.")] = 1000
     hops: Annotated[int, doc("Received fields after which a letter is taken for looping (RFC 5321 §6.3).")] = 100
+    priority: Annotated[
+        int,
+        doc(
+            "The highest MT-PRIORITY (RFC 6710) that a login or a trusted network may ask for, 0 to 9. "
+            "Strangers get 0 at most."
+        ),
+    ] = 3
     errors: Annotated[int, doc("Syntax and sequence errors a session, then 421.")] = 10
     sessions: Annotated[int, doc("Connections at once, of each worker.")] = 10_000
     drain: Annotated[Duration, doc("How long a stopping server waits for transactions under way.")] = 30.0

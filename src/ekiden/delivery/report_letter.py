@@ -37,8 +37,9 @@ def report_letter(
     config: Config,
     next_hops: NextHops,
 ) -> Report:
-    """`subject`: the letter it is about, `original`: its first octets, header section at least. Raises ValueError for
-    a null reverse-path: who is told is decided before (`delivery.report`)."""
+    """`subject`: the letter it is about, `original`: its first octets, header section at least. It is as urgent as that
+    letter (RFC 6710 §4). Raises ValueError for a null reverse-path: who is told is decided before
+    (`delivery.report`)."""
     letter, envelope = subject
     built = build_report(
         ReportRequest(
@@ -65,6 +66,7 @@ def report_letter(
         smtputf8=built.needs_smtputf8,
         message_id=built.message_id,
         is_report=True,
+        priority=envelope.priority,
     )
     key = next_hops.key_of(envelope.reverse_path)
-    return Report(own, built.content, [NewLeg(key, [Recipient(envelope.reverse_path)], REPORT_FLOW)])
+    return Report(own, built.content, [NewLeg(key, [Recipient(envelope.reverse_path)], REPORT_FLOW, own.priority)])

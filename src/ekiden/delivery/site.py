@@ -187,6 +187,7 @@ class Site:
             smtputf8=envelope.smtputf8,
             ret=envelope.ret,
             envid=envelope.envid,
+            priority=claim.leg.priority,
             tag=attempt,
         )
         connection.send(transaction, claim.content)

@@ -53,15 +53,19 @@ def render_received(  # noqa: PLR0913 - each is a clause of the field, all are n
     reverse_name: str = "",
     tls: str = "",
     for_recipient: str = "",
+    priority: int = 0,
 ) -> bytes:
     """A Received field with its final CRLF, folded.
 
     `helo`: as the client gave it. `client`: its IP address in text form, '' to leave it out. `reverse_name`: its
     verified name in the DNS, or ''. `protocol`: see `protocol_keyword`. `letter`: rendered letter id. `tls`: such as
     `TLSv1.3 TLS_AES_256_GCM_SHA384`, or ''. `for_recipient`: the forward-path when there is exactly one, else ''.
+    `priority`: MT-PRIORITY as granted; 0, what everybody has, is not written (RFC 6710 §4.1, §6: the PRIORITY clause).
     `now`: seconds since 1970.
     """
     clause = _for_clause(for_recipient, utf8=protocol.startswith("UTF8")) if for_recipient else b""
+    if priority:
+        clause += b"%bPRIORITY %d" % (b"\r\n\t" if clause else b" ", priority)
     return b"%b\r\n\tid %b%b;\r\n\t%b\r\n" % (
         _origin(helo, client, reverse_name, hostname, protocol, tls),
         letter.encode("ascii"),

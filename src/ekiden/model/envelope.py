@@ -62,6 +62,7 @@ class Envelope(msgspec.Struct, array_like=True):
     `arrived`: seconds since 1970. `size_octets`: of the content as stored, trace fields included. `header_octets`: of
     the header section with the empty line that ends it. `ret`: FULL, HDRS or ''; `envid`: xtext-decoded (RFC 3461 §4.3,
     §4.4). `body`: 7BIT or 8BITMIME as declared at MAIL, or 8BITMIME if the content turned out to have 8-bit octets.
+    `priority`: MT-PRIORITY as it was granted, from -9 to 9 (RFC 6710).
     """
 
     reverse_path: str
@@ -75,6 +76,7 @@ class Envelope(msgspec.Struct, array_like=True):
     envid: str = ""
     message_id: str = ""
     is_report: bool = False
+    priority: int = 0
 
 
 #: Next-hop keys. Local mailboxes and aliases of our accounts; `mx:DOMAIN`: by MX; `route:PATTERN`: the [[route]]

@@ -17,6 +17,7 @@ from ekiden.model.events import LetterAccepted, LetterRefused, RecipientRefused
 from ekiden.model.ids import render_id
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.reply import Reply
+from ekiden.policy.priority import grant_priority
 from ekiden.policy.relay import RecipientFacts, decide_recipient
 from ekiden.ports.directory import DirectoryFailed
 from ekiden.ports.spool import Claim, SpoolFailed
@@ -33,10 +34,11 @@ LISTED_RECIPIENTS: Final = 20
 class Transaction:
     """MAIL to end of data. `recipients` by key, so that a repeated RCPT is delivered once."""
 
-    __slots__ = ("mail", "reception", "recipients")
+    __slots__ = ("mail", "priority", "reception", "recipients")
 
     def __init__(self, mail: ev.MailFrom) -> None:
         self.mail = mail
+        self.priority = 0
         self.recipients: dict[str, tuple[Mailbox, Recipient]] = {}
         self.reception: Reception | None = None
 
@@ -90,7 +92,16 @@ class SmtpSession:
 
     def on_mail(self, event: ev.MailFrom) -> Answer:
         self._transaction = Transaction(event)
-        return None
+        return self._grant_priority(event.priority) if event.priority else None
+
+    def _grant_priority(self, wanted: int) -> Reply | None:
+        """RFC 6710 §4.1: a client that gets less than it asked for is told by 2.3.6 and the new number."""
+        transaction = self._transaction
+        assert transaction is not None
+        known = bool(self.account) or self.trusted
+        granted = grant_priority(wanted, known=known, most=self.doorway.config.limits.priority)
+        transaction.priority = granted
+        return None if granted == wanted else Reply(250, "2.3.6", f"{granted} is the new priority of this letter")
 
     def on_rcpt(self, event: ev.RcptTo) -> Answer:
         mailbox = event.forward_path
@@ -224,6 +235,7 @@ class SmtpSession:
             tls=self.tls,
             for_recipient=str(only) if only is not None else "",
             now=self.doorway.clock.now(),
+            priority=transaction.priority,
         )
 
     def _protocol(self, transaction: Transaction) -> str:
@@ -256,6 +268,7 @@ class SmtpSession:
             mail.ret,
             mail.envid,
             reception.message_id,
+            priority=transaction.priority,
         )
 
     def _legs(self, transaction: Transaction) -> list[NewLeg]:
@@ -263,7 +276,7 @@ class SmtpSession:
         reverse = transaction.mail.reverse_path
         flow = self.account or (reverse.domain_key if reverse is not None else "")
         recipients = [recipient for _, recipient in transaction.recipients.values()]
-        return self.doorway.next_hops.legs(recipients, flow=flow)
+        return self.doorway.next_hops.legs(recipients, flow=flow, priority=transaction.priority)
 
     def _accepted(self, transaction: Transaction, envelope: Envelope, done: asyncio.Future[list[Claim]]) -> Answer:
         assert transaction.reception is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from ekiden.admin.queue import Story
@@ -50,6 +51,13 @@ def test_a_queued_letter_for_people():
         "reported to the sender: 0000000000009",
     ):
         assert words in text
+
+
+def test_a_priority_is_told_if_it_is_not_the_usual_one():
+    urgent = QueuedLetter(ID, msgspec.structs.replace(ENVELOPE, priority=-3), [LEG])
+    assert "  priority    -3" in letters.story_lines(story(queued=urgent), NOW)
+    assert letters.letter_json(urgent)["priority"] == -3
+    assert "  priority" not in "\n".join(letters.story_lines(story(), NOW))
 
 
 def test_a_letter_that_has_gone_is_told_from_its_trail():

@@ -105,12 +105,13 @@ class PostOffice:
         content: bytes = CONTENT,
         is_report: bool = False,
         flow: str = "alice",
+        priority: int = 0,
     ) -> LetterId:
         """Accepts a letter as a session does."""
         draft = self.spool.begin()
         draft.write(content)
         recipients = [path if isinstance(path, Recipient) else Recipient(path) for path in paths]
-        legs = NextHops(self.config).legs(recipients, flow=flow)
+        legs = NextHops(self.config).legs(recipients, flow=flow, priority=priority)
         header = content.find(b"\r\n\r\n") + 4
         envelope = Envelope(
             reverse_path,
@@ -119,6 +120,7 @@ class PostOffice:
             size_octets=len(content),
             header_octets=header,
             is_report=is_report,
+            priority=priority,
         )
         claim = claim and self.window.has_room(len(content))
         claims = await self.spool.accept(draft, envelope, legs, claim=claim)

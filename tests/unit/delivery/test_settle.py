@@ -87,6 +87,19 @@ async def test_a_report_goes_home_as_a_letter_from_nobody() -> None:
         assert any(attempt.letter == made.report for attempt in office.attempts)
 
 
+async def test_a_letter_and_its_report_keep_their_priority() -> None:
+    """RFC 6710 §4: handed on to a server that knows it, and a report is as urgent as what it is about."""
+    async with PostOffice() as office:
+        far = FakeSmtpServer(dict(NEVER), extensions=["MT-PRIORITY"])
+        home = FakeSmtpServer(extensions=["MT-PRIORITY"])
+        office.server("far.test", far)
+        office.server("sender.test", home)
+        await office.send("b@far.test", reverse_path="carol@sender.test", priority=3)
+        await office.settle()
+        assert "MAIL FROM:<carol@sender.test> MT-PRIORITY=3" in far.lines
+        assert "MAIL FROM:<> MT-PRIORITY=3" in home.lines
+
+
 async def test_a_report_that_fails_is_reported_to_nobody() -> None:
     async with PostOffice() as office:
         office.server("far.test", FakeSmtpServer(dict(NEVER)))

@@ -40,6 +40,13 @@ def test_received() -> None:
     )
 
 
+def test_received_says_the_priority_that_is_not_the_usual_one() -> None:
+    """RFC 6710 §4.1: behind the `for` clause, in a form that RFC 5321 §4.4 leaves room for."""
+    assert b"\tid 01h8xk3p2qz7m for <bob@example.test>\r\n\tPRIORITY -4;\r\n" in received(priority=-4)
+    assert b"\tid 01h8xk3p2qz7m PRIORITY 9;\r\n" in received(priority=9, for_recipient="")
+    assert b"PRIORITY" not in received(priority=0)
+
+
 def test_received_with_the_least() -> None:
     assert received(client="", tls="", for_recipient="", reverse_name="", protocol="SMTP") == (
         b"Received: from mail.example.org by mx.example.test with SMTP\r\n"

@@ -351,3 +351,33 @@ async def test_content_that_only_drips_is_no_progress(hall: Hall, octets: bytes,
         hall.clock.advance(50)
         user.tick(hall.clock.monotonic())
     assert wire.closed is ends
+
+
+@pytest.mark.parametrize(
+    ("client", "wanted", "granted"),
+    [("192.0.2.1", 9, 0), ("192.0.2.1", 0, 0), ("192.0.2.1", -9, -9), ("10.0.0.7", 9, 3), ("10.0.0.7", 3, 3)],
+)
+async def test_a_stranger_is_never_more_urgent_than_others(hall: Hall, client: str, wanted: int, granted: int) -> None:
+    """RFC 6710 §4.1: who gets less than he asked for is told so, and the letter carries what he got."""
+    wire = hall.knock(Door.RELAY, client=client)
+    await say(wire, b"EHLO c\r\n")
+    answer = await say(wire, b"MAIL FROM:<a@far.test> MT-PRIORITY=%d\r\n" % wanted)
+    if wanted == granted:
+        assert answer == b"250 2.1.0 Sender ok\r\n"
+    else:
+        assert answer == b"250 2.3.6 %d is the new priority of this letter\r\n" % granted
+    await say(wire, b"RCPT TO:<bob@example.test>\r\nDATA\r\n")
+    await say(wire, b"MT-Priority: 9\r\n" + LETTER)
+    (claim,) = hall.offered
+    assert (claim.envelope.priority, claim.leg.priority) == (granted, granted)
+    octets = await stored(hall)
+    assert (b"PRIORITY %d;" % granted in octets) is (granted != 0)
+    assert b"MT-Priority: 9\r\n" in octets, "content passes unchanged"
+
+
+async def test_a_priority_is_that_of_its_own_letter(hall: Hall) -> None:
+    wire = hall.knock(Door.RELAY)
+    await say(wire, b"EHLO c\r\nMAIL FROM:<a@far.test> MT-PRIORITY=-2\r\nRSET\r\n")
+    await say(wire, b"MAIL FROM:<a@far.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n")
+    await say(wire, LETTER)
+    assert hall.offered[0].envelope.priority == 0

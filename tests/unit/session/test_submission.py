@@ -56,6 +56,13 @@ async def test_a_login_may_send_anywhere(hall: Hall) -> None:
     assert (event.account, event.mechanism) == ("alice@example.test", "PLAIN")
 
 
+async def test_a_login_may_be_more_urgent_up_to_the_limit(hall: Hall) -> None:
+    wire = await logged_in(hall)
+    assert b"250 2.1.0" in await say(wire, b"MAIL FROM:<alice@example.test> MT-PRIORITY=3\r\n")
+    await say(wire, b"RSET\r\n")
+    assert b"250 2.3.6 3 " in await say(wire, b"MAIL FROM:<alice@example.test> MT-PRIORITY=4\r\n")
+
+
 async def test_login_goes_by_steps(hall: Hall) -> None:
     wire = hall.knock(Door.SUBMISSIONS)
     await say(wire, b"EHLO c\r\n")

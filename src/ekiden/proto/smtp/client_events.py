@@ -49,9 +49,9 @@ class Transaction:
     """One letter for recipients of one next hop.
 
     `reverse_path`: as written, '' is `<>`. `size`: octets of the content, as stored (0: not known, then no SIZE is
-    sent). `body`: '7BIT' or '8BITMIME'. `ret`: 'FULL', 'HDRS' or ''. `envid`: xtext-decoded. `octets`: the content, if
-    it is in memory; None: the machine asks for it (`ContentWanted`). `probe`: ask for the recipients only and send no
-    content (call-ahead). `tag`: the caller's own.
+    sent). `body`: '7BIT' or '8BITMIME'. `ret`: 'FULL', 'HDRS' or ''. `envid`: xtext-decoded. `priority`: MT-PRIORITY,
+    from -9 to 9. `octets`: the content, if it is in memory; None: the machine asks for it (`ContentWanted`). `probe`:
+    ask for the recipients only and send no content (call-ahead). `tag`: the caller's own.
 
     The machine fills in `replies` (rule 2), `mail_reply` if MAIL was refused (the same stands in `replies`), and
     `content_complete`: the content was put into the output with its end. While that is False the peer cannot have
@@ -68,6 +68,7 @@ class Transaction:
         "mail_reply",
         "octets",
         "pipelined",
+        "priority",
         "probe",
         "reached_data",
         "recipients",
@@ -90,6 +91,7 @@ class Transaction:
         smtputf8: bool = False,
         ret: str = "",
         envid: str = "",
+        priority: int = 0,
         octets: bytes | None = None,
         probe: bool = False,
         tag: object = None,
@@ -101,6 +103,7 @@ class Transaction:
         self.smtputf8 = smtputf8
         self.ret = ret
         self.envid = envid
+        self.priority = priority
         self.octets = octets
         self.probe = probe
         self.tag = tag

@@ -130,6 +130,8 @@ def render_mail(transaction: Transaction, peer: Capabilities) -> bytes:
             command = f"{command} RET={transaction.ret}"
         if transaction.envid:
             command = f"{command} ENVID={render_xtext(transaction.envid)}"
+    if transaction.priority and peer.priority:  # RFC 6710 §4.2; §4.3: a server that does not offer it gets none
+        command = f"{command} MT-PRIORITY={transaction.priority}"
     return f"{command}\r\n".encode()
 
 

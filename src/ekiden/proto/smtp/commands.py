@@ -110,7 +110,15 @@ def _mail(machine: Machine, argument: bytes) -> Event | None:
         machine.say(replies.TOO_LARGE)
         return None
     machine.smtputf8 = parameters.smtputf8
-    event = MailFrom(path, parameters.size, parameters.body, parameters.smtputf8, parameters.ret, parameters.envid)
+    event = MailFrom(
+        path,
+        parameters.size,
+        parameters.body,
+        parameters.smtputf8,
+        parameters.ret,
+        parameters.envid,
+        parameters.priority,
+    )
     return machine.owe(event, _settle_mail)
 
 

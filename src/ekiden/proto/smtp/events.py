@@ -29,7 +29,8 @@ class Hello(NamedTuple):
 class MailFrom(NamedTuple):
     """*Owed.* `reverse_path` None is `<>`. `size`: declared octets or 0. `body`: '7BIT' or '8BITMIME'.
 
-    `ret`: 'FULL', 'HDRS' or ''. `envid` xtext-decoded. `answer(None)`: 250 2.1.0."""
+    `ret`: 'FULL', 'HDRS' or ''. `envid` xtext-decoded. `priority`: MT-PRIORITY as asked for, from -9 to 9.
+    `answer(None)`: 250 2.1.0."""
 
     reverse_path: Mailbox | None
     size: int = 0
@@ -37,6 +38,7 @@ class MailFrom(NamedTuple):
     smtputf8: bool = False
     ret: str = ""
     envid: str = ""
+    priority: int = 0
 
 
 class RcptTo(NamedTuple):

@@ -4,7 +4,7 @@ Rules
 1. Keywords are compared in upper case; parameters stay as written. Of a keyword that comes twice the first counts.
 2. What cannot be understood is as if it were not there: an announcement never ends a session.
 3. Used: PIPELINING (RFC 2920), SIZE (RFC 1870), 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), CHUNKING (RFC 3030), DSN
-   (RFC 3461), STARTTLS (RFC 3207), AUTH (RFC 4954), LIMITS (RFC 9422).
+   (RFC 3461), STARTTLS (RFC 3207), AUTH (RFC 4954), LIMITS (RFC 9422), MT-PRIORITY (RFC 6710).
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Capabilities:
         "eight_bit",
         "mail_limit",
         "pipelining",
+        "priority",
         "recipient_limit",
         "size",
         "size_limit",
@@ -68,6 +69,7 @@ class Capabilities:
         self.smtputf8 = "SMTPUTF8" in extensions
         self.chunking = "CHUNKING" in extensions
         self.dsn = "DSN" in extensions
+        self.priority = "MT-PRIORITY" in extensions
         limits = parse_limits(extensions.get("LIMITS", ""))
         self.mail_limit = limits.get("MAILMAX", UNLIMITED)
         self.recipient_limit = limits.get("RCPTMAX", UNLIMITED)

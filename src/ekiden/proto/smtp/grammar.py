@@ -29,7 +29,7 @@ _ATOM: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 
 
 class MailParameters:
-    __slots__ = ("body", "envid", "ret", "size", "smtputf8")
+    __slots__ = ("body", "envid", "priority", "ret", "size", "smtputf8")
 
     def __init__(self) -> None:
         self.size = 0
@@ -37,6 +37,7 @@ class MailParameters:
         self.smtputf8 = False
         self.ret = ""
         self.envid = ""
+        self.priority = 0
 
 
 class RcptParameters:
@@ -155,6 +156,14 @@ def _auth(_parameters: MailParameters, value: bytes) -> None:
         raise RemoteProtocolError(replies.BAD_AUTH_PARAMETER)
 
 
+def _priority(parameters: MailParameters, value: bytes) -> None:
+    """RFC 6710 §6: a digit, and a minus before it unless it is 0."""
+    digit = value[-1:]
+    if not digit.isdigit() or value[:-1] not in (b"=", b"=-") or value == b"=-0":
+        raise RemoteProtocolError(replies.BAD_PRIORITY)
+    parameters.priority = int(value[1:])
+
+
 def _notify(parameters: RcptParameters, value: bytes) -> None:
     """RFC 3461 §4.1: NEVER stands alone."""
     words = value[1:].upper().split(b",")
@@ -187,5 +196,6 @@ _MAIL: Final[dict[bytes, Callable[[MailParameters, bytes], None]]] = {
     b"RET": _ret,
     b"ENVID": _envid,
     b"AUTH": _auth,
+    b"MT-PRIORITY": _priority,
 }
 _RCPT: Final[dict[bytes, Callable[[RcptParameters, bytes], None]]] = {b"NOTIFY": _notify, b"ORCPT": _orcpt}

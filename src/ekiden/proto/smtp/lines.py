@@ -30,13 +30,15 @@ SMTPUTF8_ADDS: Final = 10
 AUTH_PARAMETER_ADDS: Final = 500
 #: RFC 3461 §4.3, §4.4: ` RET=FULL` and ` ENVID=` with 100 characters, each of which may be three as xtext.
 DSN_MAIL_ADDS: Final = 9 + 7 + 300
+#: RFC 6710 §3: ` MT-PRIORITY=-9`.
+PRIORITY_ADDS: Final = 15
 #: RFC 3461 §4.1, §4.2: ` NOTIFY=SUCCESS,FAILURE,DELAY` and ` ORCPT=` with 500 characters.
 DSN_RCPT_ADDS: Final = 29 + 7 + 500
 #: RFC 4954 §4: AUTH and each line of its exchange, with CRLF.
 AUTH_LINE: Final = 12_288
 
 _LIMITS: Final = {
-    b"MAIL": COMMAND_LINE + SIZE_ADDS + BODY_ADDS + SMTPUTF8_ADDS + AUTH_PARAMETER_ADDS + DSN_MAIL_ADDS,
+    b"MAIL": COMMAND_LINE + SIZE_ADDS + BODY_ADDS + SMTPUTF8_ADDS + AUTH_PARAMETER_ADDS + DSN_MAIL_ADDS + PRIORITY_ADDS,
     b"RCPT": COMMAND_LINE + DSN_RCPT_ADDS,
     b"AUTH": AUTH_LINE,
 }

@@ -62,7 +62,7 @@ NEEDS_SMTPUTF8: Final = Reply(553, "5.6.7", "An address that is not ASCII needs 
 
 # --- parameters of MAIL and RCPT --------------------------------------------------------------------------------
 UNKNOWN_MAIL_PARAMETER: Final = Reply(
-    555, "5.5.4", "Unknown parameter: MAIL takes SIZE, BODY, SMTPUTF8, RET, ENVID and AUTH"
+    555, "5.5.4", "Unknown parameter: MAIL takes SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH and MT-PRIORITY"
 )
 UNKNOWN_RCPT_PARAMETER: Final = Reply(555, "5.5.4", "Unknown parameter: RCPT takes NOTIFY and ORCPT")
 BINARY_NOT_OFFERED: Final = Reply(555, "5.5.4", "BINARYMIME is not offered: BODY is 7BIT or 8BITMIME")
@@ -73,6 +73,8 @@ BAD_SMTPUTF8: Final = Reply(501, "5.5.4", "Expected SMTPUTF8 without a value")
 BAD_RET: Final = Reply(501, "5.5.4", "Expected RET=FULL or RET=HDRS")
 BAD_ENVID: Final = Reply(501, "5.5.4", "Expected ENVID= and 1 to 100 printable characters as xtext")
 BAD_AUTH_PARAMETER: Final = Reply(501, "5.5.4", "Expected AUTH=<> or AUTH= and an address as xtext")
+#: RFC 6710 §4.1 gives it this status.
+BAD_PRIORITY: Final = Reply(501, "5.5.2", "Expected MT-PRIORITY= and a number from -9 to 9")
 BAD_NOTIFY: Final = Reply(501, "5.5.4", "Expected NOTIFY=NEVER or a list of SUCCESS, FAILURE and DELAY, each once")
 BAD_ORCPT: Final = Reply(501, "5.5.4", "Expected ORCPT=type;address of at most 500 characters as xtext")
 

@@ -63,6 +63,7 @@ def ehlo_reply(settings: ServerSettings) -> Reply:
         "ENHANCEDSTATUSCODES",  # RFC 2034
         "CHUNKING",  # RFC 3030
         "DSN",  # RFC 3461
+        "MT-PRIORITY",  # RFC 6710
         f"LIMITS RCPTMAX={settings.max_recipients}",  # RFC 9422
     ]
     if settings.offer_starttls and not settings.tls_active:

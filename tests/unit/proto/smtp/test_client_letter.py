@@ -45,6 +45,16 @@ def test_mail_says_only_what_the_server_knows():
     assert render_mail(letter(reverse_path=""), EVERYTHING) == b"MAIL FROM:<>\r\n"
 
 
+@pytest.mark.parametrize(("priority", "said"), [(3, b" MT-PRIORITY=3"), (-9, b" MT-PRIORITY=-9"), (0, b"")])
+def test_the_priority_goes_to_a_server_that_knows_it(priority, said):
+    """RFC 6710 §4.2, §4.3."""
+    assert (
+        render_mail(letter(priority=priority), Capabilities({"MT-PRIORITY": ""}))
+        == b"MAIL FROM:<a@x.test>%b\r\n" % said
+    )
+    assert render_mail(letter(priority=priority), EVERYTHING) == b"MAIL FROM:<a@x.test>\r\n"
+
+
 def test_rcpt_with_dsn():
     recipient = Recipient("b@y.test", (Notify.FAILURE, Notify.DELAY), "rfc822;b+c@z.test")
     assert render_rcpt(recipient, NOTHING) == b"RCPT TO:<b@y.test>\r\n"

@@ -33,6 +33,12 @@ from ekiden.proto.smtp.grammar import decode_xtext, parse_mail_parameters, parse
         (b" AUTH", replies.BAD_AUTH_PARAMETER),
         (b" AUTH=", replies.BAD_AUTH_PARAMETER),
         (b" AUTH=<a@b>=", replies.BAD_AUTH_PARAMETER),
+        *(
+            (b" MT-PRIORITY" + value, replies.BAD_PRIORITY)
+            for value in (b"", b"=", b"=-", b"=10", b"=+1", b"=-0", b"=03")
+        ),
+        (b" MT-PRIORITY=\xb2", replies.BAD_PRIORITY),
+        (b" MT-PRIORITY=1 mt-priority=1", replies.REPEATED_PARAMETER),
         (b" NOTIFY=NEVER", replies.UNKNOWN_MAIL_PARAMETER),
         (b" =1", replies.UNKNOWN_MAIL_PARAMETER),
         (b" \xff", replies.UNKNOWN_MAIL_PARAMETER),
