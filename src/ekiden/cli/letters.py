@@ -154,6 +154,9 @@ def _leg_lines(leg: Leg, now: float) -> list[str]:
         lines.append(f"  {recipient.forward_path}")
         if recipient.last_error:
             lines.append(f"    {recipient.last_error}")
+        if recipient.possible_duplicates:
+            times = count(recipient.possible_duplicates, "attempt")
+            lines.append(f"    may arrive more than once: {times} ended without an answer to the content")
     return lines
 
 
@@ -173,6 +176,8 @@ def _outcome_text(outcome: Outcome) -> str:
     text = outcome.text if outcome.kind in _OURS else outcome.summary
     if outcome.remote:
         text += f" (said {outcome.remote}{', ' + outcome.tls if outcome.tls else ''})"
+    if outcome.possible_duplicate:
+        text += " (possible duplicate: it may have been taken)"
     return text
 
 
@@ -203,7 +208,14 @@ def _leg_json(leg: Leg) -> dict[str, Any]:
         "attempts": leg.attempts,
         "next_attempt": utc_time(leg.next_attempt),
         "hold_reason": leg.hold_reason,
-        "recipients": [{"forward_path": r.forward_path, "last_error": r.last_error} for r in leg.recipients],
+        "recipients": [
+            {
+                "forward_path": r.forward_path,
+                "last_error": r.last_error,
+                "possible_duplicates": r.possible_duplicates,
+            }
+            for r in leg.recipients
+        ],
     }
 
 
@@ -222,6 +234,7 @@ def _entry_json(entry: TrailEntry) -> dict[str, Any]:
                 "text": o.text,
                 "remote": o.remote,
                 "tls": o.tls,
+                "possible_duplicate": o.possible_duplicate,
             }
             for o in entry.outcomes
         ],

@@ -8,6 +8,8 @@ Rules
    somebody.
 3. A transaction whose content was not yet sent completely has surely not been taken: it may be sent again at once, a
    few times (a kept connection that the peer closed just then is no reason to wait for minutes).
+4. One whose content was sent and never answered is a possible duplicate: it is tried again, and counted. A 421 is an
+   answer, and says no (RFC 5321 §4.2.2).
 """
 
 from __future__ import annotations
@@ -80,6 +82,27 @@ class Attempt:
                 path = self.claim.leg.recipients[index].forward_path
                 self.outcomes[index] = Outcome(path, kind, code, status, text, remote, self.tls if remote else "")
         self.batch = ()
+
+    def take_known(self, replies: Sequence[Reply | None]) -> None:
+        """The session ended in the midst: what is known of the batch holds, such as a 550 to one RCPT."""
+        for index, reply in zip(self.batch, replies, strict=True):
+            if reply is not None:
+                path = self.claim.leg.recipients[index].forward_path
+                self.outcomes[index] = outcome_of(path, reply, self.remote, self.tls)
+
+    def take_unknown(self, reason: Reply, *, whole: bool) -> None:
+        """After `take_known`: what is left is delayed. `reason`: their 421, or what we saw. `whole`: they had the whole
+        content (rule 4)."""
+        status = reason.status if reason.status.startswith("4.") else "4.4.2"
+        if reason.code == 421:
+            self.decide_rest(OutcomeKind.DELAYED, 421, status, reason.text, self.remote)
+            return
+        text = f"{self.remote}: {reason.text}"
+        for index in self.batch if whole else ():
+            if self.outcomes[index] is None:
+                path = self.claim.leg.recipients[index].forward_path
+                self.outcomes[index] = Outcome(path, OutcomeKind.DELAYED, 451, status, text, possible_duplicate=True)
+        self.decide_rest(OutcomeKind.DELAYED, 451, status, text)
 
     def may_go_again(self) -> bool:
         """Counts an immediate retry (rule 3); False when there were enough."""

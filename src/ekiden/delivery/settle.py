@@ -26,7 +26,7 @@ from ekiden.delivery.report_letter import Stamp, report_letter
 from ekiden.delivery.tools import Tools
 from ekiden.message.dsn import ORIGINAL_LIMIT
 from ekiden.model.envelope import Recipient
-from ekiden.model.events import AttemptFinished, ReportMade, ReportWithheld
+from ekiden.model.events import AttemptFinished, PossibleDuplicate, ReportMade, ReportWithheld
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.policy import retry
@@ -215,10 +215,13 @@ class Settler:
         claim = attempt.claim
         counts: dict[str, int] = {}
         worst = record.outcomes[0]
+        unanswered = 0
         for outcome in record.outcomes:
             counts[outcome.kind] = counts.get(outcome.kind, 0) + 1
             if outcome.code > worst.code:
                 worst = outcome
+            if outcome.possible_duplicate:
+                unanswered += 1
         self._events.emit(
             AttemptFinished(
                 letter=render_id(claim.letter),
@@ -231,6 +234,23 @@ class Settler:
                 reply=worst.summary,
                 next_attempt=record.next_attempt or 0.0,
                 seconds=round(self._clock.monotonic() - attempt.started, 6) if attempt.started else 0.0,
+            )
+        )
+
+        if unanswered:
+            self._tell_unanswered(attempt, unanswered, worst.text)
+
+    def _tell_unanswered(self, attempt: Attempt, recipients: int, reason: str) -> None:
+        claim = attempt.claim
+        self._events.emit(
+            PossibleDuplicate(
+                letter=render_id(claim.letter),
+                leg=claim.leg.number,
+                attempt=claim.leg.attempts + 1,
+                next_hop=claim.leg.next_hop,
+                remote=attempt.where or attempt.remote,
+                recipients=recipients,
+                reason=reason,
             )
         )
 
@@ -257,7 +277,10 @@ def _expired(outcome: Outcome) -> Outcome:
 def _remaining(recipients: Sequence[Recipient], outcomes: Sequence[Outcome], told: frozenset[int]) -> list[Recipient]:
     return [
         msgspec.structs.replace(
-            recipient, last_error=outcome.summary, delay_reported=recipient.delay_reported or index in told
+            recipient,
+            last_error=outcome.summary,
+            delay_reported=recipient.delay_reported or index in told,
+            possible_duplicates=recipient.possible_duplicates + outcome.possible_duplicate,
         )
         for index, (recipient, outcome) in enumerate(zip(recipients, outcomes, strict=True))
         if outcome.kind is OutcomeKind.DELAYED

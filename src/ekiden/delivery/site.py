@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from ekiden.delivery.attempt import Attempt, outcome_of
+from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.faults import Faults, Tasks
@@ -298,18 +298,10 @@ class Site:
 
     def _take_unknown(self, transaction: Transaction, reason: Reply) -> None:
         """What is known of it holds (a 550 to one RCPT); the rest goes again, or is delayed."""
-        attempt = _attempt(transaction)
-        recipients = attempt.claim.leg.recipients
-        for index, reply in zip(attempt.batch, transaction.replies, strict=True):
-            if reply is not None:
-                path = recipients[index].forward_path
-                attempt.outcomes[index] = outcome_of(path, reply, attempt.remote, attempt.tls)
-        if transaction.content_complete or not (self._draining or attempt.may_go_again()):
-            status = reason.status if reason.status.startswith("4.") else "4.4.2"
-            if reason.code == 421:  # their word
-                attempt.decide_rest(OutcomeKind.DELAYED, 421, status, reason.text, attempt.remote)
-            else:  # what we saw of it
-                attempt.decide_rest(OutcomeKind.DELAYED, 451, status, f"{attempt.remote}: {reason.text}")
+        attempt, whole = _attempt(transaction), transaction.content_complete
+        attempt.take_known(transaction.replies)
+        if whole or not (self._draining or attempt.may_go_again()):
+            attempt.take_unknown(reason, whole=whole)
         self._end(attempt)
 
 

@@ -108,6 +108,19 @@ class AttemptFinished(Event, tag="attempt.finished", kw_only=True):
     seconds: float = 0.0
 
 
+class PossibleDuplicate(Event, tag="duplicate.possible", kw_only=True):
+    """A next hop had the whole content and never answered: it is tried again, and may arrive twice. `recipients`: how
+    many. `reason`: what ended the session."""
+
+    letter: str
+    leg: int
+    attempt: int
+    next_hop: str
+    remote: str = ""
+    recipients: int = 0
+    reason: str = ""
+
+
 class ReportMade(Event, tag="report.made", kw_only=True):
     """`kind`: failed, delayed, relayed. `letter`: the one it is about; `report`: its own id."""
 

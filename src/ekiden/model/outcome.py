@@ -31,7 +31,8 @@ class Outcome(msgspec.Struct, array_like=True):
 
     `code`/`status`/`text`: the reply that decided, ours or the other server's (`remote` names that host, '' if ours).
     `tls`: how the connection was protected, or ''. `dsn_relayed`: the next hop took over the DSN wishes (it offers
-    DSN).
+    DSN). `possible_duplicate`: delayed because the answer to the whole content never came: the next attempt may be a
+    second copy (RFC 5321 §6.1).
     """
 
     forward_path: str
@@ -42,6 +43,7 @@ class Outcome(msgspec.Struct, array_like=True):
     remote: str = ""
     tls: str = ""
     dsn_relayed: bool = False
+    possible_duplicate: bool = False
 
     @property
     def summary(self) -> str:

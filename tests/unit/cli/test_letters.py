@@ -53,6 +53,19 @@ def test_a_queued_letter_for_people():
         assert words in text
 
 
+def test_a_possible_duplicate_is_told():
+    recipient = Recipient("a@far.test", last_error="451 4.4.2 lost", possible_duplicates=2)
+    outcome = Outcome("a@far.test", OutcomeKind.DELAYED, 451, "4.4.2", "lost", possible_duplicate=True)
+    leg = msgspec.structs.replace(LEG, recipients=[recipient])
+    told = story(queued=QueuedLetter(ID, ENVELOPE, [leg]), trail=[msgspec.structs.replace(TRAIL, outcomes=[outcome])])
+    text = "\n".join(letters.story_lines(told, NOW))
+    assert "may arrive more than once: 2 attempts ended without an answer to the content" in text
+    assert "delayed a@far.test: 451 4.4.2 lost (possible duplicate: it may have been taken)" in text
+    data = letters.story_json(told)
+    assert data["legs"][0]["recipients"][0]["possible_duplicates"] == 2
+    assert data["trail"][0]["outcomes"][0]["possible_duplicate"] is True
+
+
 def test_a_priority_is_told_if_it_is_not_the_usual_one():
     urgent = QueuedLetter(ID, msgspec.structs.replace(ENVELOPE, priority=-3), [LEG])
     assert "  priority    -3" in letters.story_lines(story(queued=urgent), NOW)
@@ -108,7 +121,11 @@ def test_json_is_complete_and_plain():
     value = json.loads(json.dumps(letters.story_json(story())))
     assert (value["letter"], value["queued"], value["door"]) == ("0000100000000", True, "submission")
     assert value["legs"][0]["next_attempt"] == "2026-01-01T00:12:00Z"
-    assert value["legs"][0]["recipients"][0] == {"forward_path": "a@far.test", "last_error": "450 4.2.0 busy"}
+    assert value["legs"][0]["recipients"][0] == {
+        "forward_path": "a@far.test",
+        "last_error": "450 4.2.0 busy",
+        "possible_duplicates": 0,
+    }
     assert value["trail"][0]["outcomes"][0]["remote"] == "mx.far.test"
     assert letters.story_json(story(queued=None))["queued"] is False
     assert letters.letter_json(QueuedLetter(ID, ENVELOPE, [LEG]))["legs"][0]["state"] == "waiting"

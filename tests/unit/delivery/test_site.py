@@ -10,7 +10,7 @@ from ekiden.delivery import site as site_module
 from ekiden.delivery.line import limits
 from ekiden.delivery.routing import Credentials
 from ekiden.model.envelope import Recipient
-from ekiden.model.events import InternalFault
+from ekiden.model.events import InternalFault, PossibleDuplicate
 from ekiden.ports.wire import ConnectFailed, Endpoint
 from tests.fakes.smtp_server import CUT, EXTENSIONS, STALL, FakeSmtpServer
 from tests.unit.delivery.letters import CONTENT
@@ -329,6 +329,39 @@ async def test_lost_before_the_final_reply_is_unknown_and_so_delayed() -> None:
         (outcome,) = await office.outcomes(letter)
         assert (outcome.kind, outcome.status) == ("delayed", "4.4.2")
         assert len(far.sessions) == 1  # the peer may have it: never again at once
+        assert outcome.possible_duplicate
+        event = office.events.one(PossibleDuplicate)
+        assert (event.next_hop, event.remote, event.recipients) == ("mx:far.test", "mx0.far.test (20.0.0.1:25)", 1)
+        assert event.reason == "mx0.far.test: the server closed the connection"
+        far.script["."] = [CUT, "250 2.0.0 taken"]
+        await office.pass_time(3000, step=5)
+        (leg,) = (entry for entry in await office.spool.trail(letter) if entry.attempt == 3)
+        assert [outcome.kind for outcome in leg.outcomes] == ["relayed"]
+        assert len(office.events.of(PossibleDuplicate)) == 2
+
+
+async def test_what_waits_says_how_often_it_may_have_arrived() -> None:
+    async with PostOffice() as office:
+        office.server("far.test", FakeSmtpServer({".": CUT, "RCPT TO:<LATER@": "450 4.2.0 later"}))
+        letter = await office.send("a@far.test", "later@far.test")
+        await office.pass_time(400, step=5)
+        (queued,) = [queued for queued in await office.queued() if queued.letter == letter]
+        counts = {r.forward_path: r.possible_duplicates for r in queued.legs[0].recipients}
+        assert counts == {"a@far.test": 2, "later@far.test": 0}
+
+
+@pytest.mark.parametrize("command", ["EHLO", "MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("pipelining", [True, False])
+async def test_lost_at_any_command_before_the_content_is_no_duplicate_and_no_failure(
+    command: str, pipelining: bool
+) -> None:
+    async with PostOffice() as office:
+        office.server("far.test", FakeSmtpServer({command: CUT}, extensions=["PIPELINING"] if pipelining else []))
+        letter = await office.send("a@far.test")
+        await office.pass_time(60)
+        (outcome,) = await office.outcomes(letter)
+        assert (outcome.kind, outcome.possible_duplicate) == ("delayed", False)
+        assert office.events.of(PossibleDuplicate) == []
 
 
 async def test_lost_before_the_content_goes_again_at_once_but_not_for_ever() -> None:
@@ -375,7 +408,7 @@ async def test_421_in_the_midst_is_their_word() -> None:
         letter = await office.send("a@far.test")
         await office.settle()
         (outcome,) = await office.outcomes(letter)
-        assert outcome.kind == "delayed"
+        assert (outcome.kind, outcome.possible_duplicate) == ("delayed", False)
         assert "going down" in outcome.text
 
 
