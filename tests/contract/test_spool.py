@@ -187,6 +187,24 @@ async def test_reports_and_expansions_stand_with_their_record(house, spool, othe
     assert (await spool.counts())["letters"] == 0
 
 
+async def test_what_remains_may_go_another_way(house, spool, other):
+    (claim,) = await put(spool)
+    now = house.clock.now()
+    assert await spool.record(delayed(claim, now, next_hop="route:last"))
+    assert await other.claim(now, 10, avoid=["route:last"]) == []
+    (claim,) = await other.claim(now, 10)
+    assert (claim.leg.next_hop, claim.leg.attempts) == ("route:last", 1)
+    assert await other.record(delayed(claim, now))
+    (claim,) = await other.claim(now, 10)
+    assert (claim.leg.next_hop, claim.leg.attempts) == ("route:last", 2)
+
+
+async def test_legs_that_part_keep_their_attempts(house, spool):
+    (claim,) = await put(spool)
+    assert await spool.record(finished(claim, OutcomeKind.EXPANDED, expanded=[leg("a@x.test", attempts=3), leg()]))
+    assert [c.leg.attempts for c in await spool.claim(house.clock.now(), 10)] == [3, 0]
+
+
 async def test_a_leg_number_is_never_used_twice_within_a_letter(house, spool):
     first, second = await put(spool, leg("a@x.test"), leg("b@x.test"))
     assert await spool.record(finished(second))

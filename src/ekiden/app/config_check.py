@@ -20,6 +20,8 @@ from ekiden.app.privileges import Identity, resolve
 from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config
 from ekiden.model.door import Door
+from ekiden.model.mailbox import domain_key
+from ekiden.policy.route_match import never_reached, route_name
 
 _DAY = 86400.0
 #: Certificates are renewed at a third of their life; ours lasts 90 days or less.
@@ -49,6 +51,7 @@ def inspect(loaded: Loaded, *, ports: bool = True) -> list[Finding]:
         *_certificate(loaded, identity),
         *_secrets(loaded, identity),
         *_files(loaded, identity),
+        *_unused_routes(loaded),
         *_notes(loaded),
     ]
     if ports and not data_folder.is_in_use(config.data_dir):
@@ -141,6 +144,15 @@ def _log_fault(file: str, identity: Identity) -> str:
     if not identity.changes and not os.access(file if os.path.exists(file) else folder, os.W_OK):
         return f"{file} cannot be written by {identity.name}"
     return ""
+
+
+def _unused_routes(loaded: Loaded) -> Iterator[Finding]:
+    config = loaded.config
+    ours = {domain_key(domain.name) for domain in config.domain if domain.recipients == "accounts"}
+    for index, above in never_reached(config.route, ours):
+        name = route_name(config.route[above])
+        message = f'is never used: the first match wins, and "{name}" above takes all its letters; put it above that'
+        yield Finding(Weight.WRONG, loaded.error(("route", index), message))
 
 
 def _notes(loaded: Loaded) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -20,7 +20,7 @@ from ekiden.app.config_values import check_address, parse_duration, parse_size
 from ekiden.config.model import Config, Section, WideNetwork
 
 #: Lists that may also be written as one string.
-_ONE_OR_MANY: Final[frozenset[KeyPath]] = frozenset({("route", "to")})
+_ONE_OR_MANY: Final[frozenset[KeyPath]] = frozenset({("route", "to"), ("route", "sender"), ("route", "account")})
 #: Values of a path key that are no path.
 _NO_PATH: Final = frozenset({"", "-"})
 
@@ -39,6 +39,17 @@ class Report:
 
     def is_bad(self, path: KeyPath) -> bool:
         return any(path[:length] in self._bad for length in range(len(path) + 1))
+
+    def accepts(self, path: KeyPath, check: Callable[[str], object], value: str) -> bool:
+        """Whether `value` is good; the text of the ValueError that `check` raises is reported."""
+        if self.is_bad(path):
+            return False
+        try:
+            check(value)
+        except ValueError as error:
+            self.add(path, str(error))
+            return False
+        return True
 
 
 def read(raw: Mapping[str, Any], folder: str, report: Report) -> Config:

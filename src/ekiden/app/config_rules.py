@@ -6,19 +6,20 @@ needs the machine (certificates, folders, ports) is in `app.config_check`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_reader import Report
+from ekiden.app.config_routes import check_routes
 from ekiden.app.config_sites import check_sites
-from ekiden.app.config_values import check_domain, check_host_name, check_target, parse_network
-from ekiden.config.model import Config, Route, Section, WideNetwork
+from ekiden.app.config_values import check_domain, check_host_name, parse_network
+from ekiden.config.model import Config, Section, WideNetwork
 from ekiden.model.door import DOORS, Door
 from ekiden.model.mailbox import domain_key
+from ekiden.policy.route_match import ANY, conditions_of, pattern_matches
 
-TLS_VALUES: Final = ("none", "opportunistic", "require", "verify")
 _RECIPIENTS: Final = '"accounts", "list:FILE", "callahead" or "any"'
 _ZERO_ALLOWED: Final = frozenset({("workers",), ("limits", "priority")})
 #: More processes than this help nobody: two saturate one queue file (DESIGN §4).
@@ -34,21 +35,8 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     _check_doors(config, report)
     _check_networks(config, report)
     _check_domains(config, raw, report)
-    for index, route in enumerate(config.route):
-        _check_route(route, ("route", index), report)
-    _check_duplicate_routes(config, report)
+    check_routes(config, report)
     check_sites(config, report)
-
-
-def _try(report: Report, path: KeyPath, check: Callable[[str], object], value: str) -> bool:
-    if report.is_bad(path):
-        return False
-    try:
-        check(value)
-    except ValueError as error:
-        report.add(path, str(error))
-        return False
-    return True
 
 
 def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:
@@ -74,7 +62,7 @@ def _too_small(value: float, path: KeyPath) -> bool:
 
 
 def _check_names(config: Config, report: Report) -> None:
-    _try(report, ("hostname",), check_host_name, config.hostname)
+    report.accepts(("hostname",), check_host_name, config.hostname)
     if not config.data_dir:
         report.add(("data_dir",), 'must name a folder, such as "/var/lib/ekiden"')
     if not config.postmaster:
@@ -110,9 +98,9 @@ def _check_networks(config: Config, report: Report) -> None:
     for index, entry in enumerate(config.relay.trusted_networks):
         path: KeyPath = ("relay", "trusted_networks", index)
         text, wide = (entry.net, entry.wide) if isinstance(entry, WideNetwork) else (entry, False)
-        _try(report, path, partial(parse_network, wide=wide), text)
+        report.accepts(path, partial(parse_network, wide=wide), text)
     for index, text in enumerate(config.delivery.allow_addresses):
-        _try(report, ("delivery", "allow_addresses", index), parse_network, text)
+        report.accepts(("delivery", "allow_addresses", index), parse_network, text)
 
 
 def _check_domains(config: Config, raw: Mapping[str, Any], report: Report) -> None:
@@ -120,7 +108,7 @@ def _check_domains(config: Config, raw: Mapping[str, Any], report: Report) -> No
     written = raw.get("domain", ())
     for index, domain in enumerate(config.domain):
         path: KeyPath = ("domain", index)
-        if report.is_bad(path) or not _try(report, (*path, "name"), check_domain, domain.name):
+        if report.is_bad(path) or not report.accepts((*path, "name"), check_domain, domain.name):
             continue
         key = domain_key(domain.name)
         if key in seen:
@@ -133,14 +121,16 @@ def _check_domains(config: Config, raw: Mapping[str, Any], report: Report) -> No
                 f'"{domain.name}" goes to another server by a [[route]], so say how its recipients are known: '
                 f"recipients = {_RECIPIENTS}",
             )
-        _check_recipients(domain.recipients, (*path, "recipients"), report, routed=routed)
+        probed = _is_routed(config, key, for_everybody=True)
+        _check_recipients(domain.recipients, (*path, "recipients"), report, routed=probed)
 
 
-def _is_routed(config: Config, key: str) -> bool:
-    """By name: "*" alone is a smarthost for what is not ours."""
+def _is_routed(config: Config, key: str, *, for_everybody: bool = False) -> bool:
+    """By name: "*" alone is a smarthost for what is not ours. `for_everybody`: whoever sends, at the first attempt."""
     return any(
-        domain_key(route.match) == key or (route.match.startswith("*.") and key.endswith(domain_key(route.match[1:])))
+        route.match != ANY and pattern_matches(route.match, key)
         for route in config.route
+        if not for_everybody or conditions_of(route).is_for_everybody
     )
 
 
@@ -150,46 +140,8 @@ def _check_recipients(recipients: str, path: KeyPath, report: Report, *, routed:
             report.add(path, 'lacks the file: write "list:FILE"')
     elif recipients == "callahead":
         if not routed:
-            report.add(path, '"callahead" asks the server of a [[route]], and no route names this domain')
+            report.add(
+                path, '"callahead" asks the server of a [[route]], and no route names this domain for every sender'
+            )
     elif recipients not in ("accounts", "any"):
         report.add(path, f'"{recipients}" is not known; write {_RECIPIENTS}')
-
-
-def _check_route(route: Route, path: KeyPath, report: Report) -> None:
-    if route.match != "*":
-        _try(report, (*path, "match"), check_domain, route.match.removeprefix("*."))
-    targets = [to for index, to in enumerate(route.to) if _try(report, (*path, "to", index), check_target, to)]
-    if not route.to:
-        report.add((*path, "to"), "must name one target at least, such as smtp://mail.example.org:25")
-    if route.tls and route.tls not in TLS_VALUES:
-        values = ", ".join(f'"{value}"' for value in TLS_VALUES)
-        report.add((*path, "tls"), f'"{route.tls}" is not known; write one of {values}')
-    if route.tls == "none" and any(to.lower().startswith("smtps:") for to in targets):
-        report.add((*path, "tls"), 'contradicts smtps://, which is TLS from the first byte; leave tls = "none" out')
-    _check_login(route, path, report)
-
-
-def _check_login(route: Route, path: KeyPath, report: Report) -> None:
-    has_password = route.password_file or route.password_env
-    if route.username and not has_password:
-        report.add((*path, "username"), "lacks its password: set password_file or password_env")
-    if has_password and not route.username:
-        key = "password_file" if route.password_file else "password_env"
-        report.add((*path, key), "is there without a username")
-    if route.password_file and route.password_env:
-        report.add((*path, "password_env"), "is there beside password_file; leave one out")
-    if route.username and route.tls not in ("", "verify") and not route.allow_unverified_login:
-        report.add(
-            (*path, "tls"),
-            f'tls = "{route.tls}" would send the password to a server that has not proven its name; '
-            'write tls = "verify", or allow_unverified_login = true for a server on this machine or in a lab',
-        )
-
-
-def _check_duplicate_routes(config: Config, report: Report) -> None:
-    seen: set[str] = set()
-    for index, route in enumerate(config.route):
-        key = domain_key(route.match)
-        if key in seen:
-            report.add(("route", index, "match"), f'"{route.match}" has a route above, and the first match wins')
-        seen.add(key)

@@ -9,6 +9,7 @@ from ekiden.app.config_reader import Report
 from ekiden.app.config_values import check_domain
 from ekiden.config.model import Config, Site
 from ekiden.model.mailbox import domain_key
+from ekiden.policy.route_match import route_name
 from ekiden.policy.target import is_address
 from ekiden.ports.slots import MOST_SLOTS
 
@@ -32,7 +33,7 @@ _MOST: Final = {
 
 
 def check_sites(config: Config, report: Report) -> None:
-    routes = {route.match for route in config.route}
+    routes = {name for route in config.route for name in (route.match, route_name(route))}
     seen: set[str] = set()
     for index, site in enumerate(config.site):
         path: KeyPath = ("site", index)

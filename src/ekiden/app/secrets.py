@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config, Route
 from ekiden.delivery.routing import Credentials
+from ekiden.policy.route_match import route_name
 
 
 def read_secrets(config: Config, environ: Mapping[str, str] = os.environ) -> dict[str, Credentials]:
-    """By the route's `match`. Raises StartRefused."""
+    """By the route's name (`policy.route_match`). Raises StartRefused."""
     return {
-        route.match: Credentials(route.username, _password(route, environ)) for route in config.route if route.username
+        route_name(route): Credentials(route.username, _password(route, environ))
+        for route in config.route
+        if route.username
     }
 
 
@@ -22,13 +25,13 @@ def _password(route: Route, environ: Mapping[str, str]) -> str:
     if route.password_env:
         password = environ.get(route.password_env, "")
         if not password:
-            raise StartRefused(f'route "{route.match}": the environment has no variable {route.password_env}')
+            raise StartRefused(f'route "{route_name(route)}": the environment has no variable {route.password_env}')
         return password
     try:
         with open(route.password_file, encoding="utf-8") as file:
             password = file.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise StartRefused(f'route "{route.match}": {route.password_file} cannot be read: {error}') from None
+        raise StartRefused(f'route "{route_name(route)}": {route.password_file} cannot be read: {error}') from None
     if not password:
-        raise StartRefused(f'route "{route.match}": {route.password_file} is empty')
+        raise StartRefused(f'route "{route_name(route)}": {route.password_file} is empty')
     return password

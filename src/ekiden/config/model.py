@@ -99,6 +99,26 @@ class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
             'Recipient domain: "*", "example.org" or "*.example.org". The first match wins; none: the MX of the domain.'
         ),
     ]
+    sender: Annotated[
+        tuple[str, ...],
+        doc(
+            'Only for letters from these: "example.org", "*.example.org", "you@example.org" or "<>" (reports). '
+            "None: from everybody."
+        ),
+    ] = ()
+    account: Annotated[
+        tuple[str, ...], doc('Only for letters that these accounts handed in after a login; "*": any account.')
+    ] = ()
+    after_attempts: Annotated[
+        int,
+        doc(
+            "Only for letters that so many attempts did not bring away: a smarthost of last resort. It stands above "
+            "the route that is tried before."
+        ),
+    ] = 0
+    name: Annotated[
+        str, doc("What the queue calls it, as in route:NAME. Default: its match, with the other conditions if any.")
+    ] = ""
     to: Annotated[
         tuple[str, ...],
         doc("smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or lmtp+unix:///PATH; several are tried in order."),

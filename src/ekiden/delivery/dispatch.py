@@ -48,7 +48,7 @@ LATEST: Final = 300.0
 
 
 class Delivery:
-    """`secrets`: the login of each route with a `username`, by the route's `match`; app reads the files."""
+    """`secrets`: the login of each route with a `username`, by the route's name; app reads the files."""
 
     def __init__(self, tools: Tools, config: Config, secrets: Mapping[str, Credentials]) -> None:
         self._tools = tools
@@ -191,7 +191,7 @@ class Delivery:
             return
         for claim in claims:
             recipients = claim.leg.recipients
-            keys = {self._next_hops.key_of(recipient.forward_path) for recipient in recipients}
+            keys = self._next_hops.keys_for(claim.envelope, recipients, claim.leg.attempts)
             if len(keys) == 1:
                 self._feed(keys.pop(), claim)
             else:

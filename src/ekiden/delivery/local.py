@@ -27,7 +27,7 @@ from ekiden.model.account import DirectoryEntry, Standing
 from ekiden.model.envelope import Recipient
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.outcome import Outcome, OutcomeKind
-from ekiden.policy.next_hop import mailbox_of
+from ekiden.policy.route_match import mailbox_of
 from ekiden.ports.directory import DirectoryFailed
 from ekiden.ports.mailboxes import MailboxFailed
 from ekiden.ports.spool import SpoolFailed

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from ekiden.config.model import Config
 from ekiden.message.dsn import ReportKind, ReportRequest, build_report
-from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
+from ekiden.model.envelope import Envelope, Origin, Recipient
 from ekiden.model.ids import LetterId, render_id
 from ekiden.model.outcome import Outcome
 from ekiden.policy.next_hop import NextHops
@@ -68,5 +68,5 @@ def report_letter(
         is_report=True,
         priority=envelope.priority,
     )
-    key = next_hops.key_of(envelope.reverse_path)
-    return Report(own, built.content, [NewLeg(key, [Recipient(envelope.reverse_path)], REPORT_FLOW, own.priority)])
+    legs = next_hops.legs(own, [Recipient(envelope.reverse_path)], flow=REPORT_FLOW, priority=own.priority)
+    return Report(own, built.content, legs)

@@ -2,7 +2,8 @@
 
 Rules
 1. A route's targets are tried as written; their names are looked up, special-purpose addresses included: they are the
-   postmaster's word (invariant 10). What is wrong with a route is never the sender's fault: delayed.
+   postmaster's word (invariant 10), and so is the target of a rerouted letter (`via:URL`), which has no login. What is
+   wrong with either is never the sender's fault: delayed.
 2. MX by RFC 5321 §5.1: preference, chance among equals, the domain's own address when it has no MX; a null MX
    (RFC 7505 §3) refuses for good. Hosts as far from the domain as we are, or farther, are dropped, so that no letter
    comes back to us; when none is left, the letter loops (554 5.4.6).
@@ -22,9 +23,10 @@ from typing import Final, NamedTuple
 
 from ekiden.config.model import Config, Route
 from ekiden.delivery.site_name import route_site_name, site_name
-from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX
+from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX
 from ekiden.policy.addresses import is_special_purpose, may_connect
 from ekiden.policy.networks import NetworkSet, parse_address
+from ekiden.policy.route_match import route_name
 from ekiden.policy.target import Target, is_address, parse_target
 from ekiden.ports.clock import Random
 from ekiden.ports.resolver import AddressAnswer, MxRecord, Resolver, Status
@@ -79,14 +81,14 @@ Road = Sequence[Host] | NoRoad
 
 
 class Routing:
-    """The roads of one configuration. `secrets`: password of each route with a username, by the route's `match`."""
+    """The roads of one configuration. `secrets`: password of each route with a username, by the route's name."""
 
     def __init__(self, config: Config, secrets: Mapping[str, Credentials], resolver: Resolver, random: Random) -> None:
         self._resolver = resolver
         self._random = random
         self._port = config.delivery.mx_port
         self._allowed = NetworkSet(config.delivery.allow_addresses)
-        self._routes = {route.match: route for route in reversed(config.route)}  # the first of equal patterns wins
+        self._routes = {route_name(route): route for route in reversed(config.route)}  # the first of equals wins
         self._secrets = dict(secrets)
         self._ourselves = _Ourselves(config)
 
@@ -94,6 +96,9 @@ class Routing:
         """`key`: a next-hop key other than `local`. Never empty. Raises ValueError for a key of no known form."""
         if key.startswith(ROUTE_PREFIX):
             return await self._by_route(key.removeprefix(ROUTE_PREFIX))
+        if key.startswith(VIA_PREFIX):
+            url = key.removeprefix(VIA_PREFIX)
+            return await self._targets(Route(match="", to=(url,)), f"the target {url}", None)
         if not key.startswith(MX_PREFIX):
             raise ValueError(f"no next-hop key: {key!r}")
         domain = key.removeprefix(MX_PREFIX)
@@ -103,13 +108,17 @@ class Routing:
 
     # -- routes ------------------------------------------------------------------------------------------------------
 
-    async def _by_route(self, match: str) -> Road:
-        route = self._routes.get(match)
+    async def _by_route(self, name: str) -> Road:
+        route = self._routes.get(name)
         if route is None:
-            return NoRoad(451, "4.3.5", f"the route {match} is no longer configured")
-        credentials = self._secrets.get(match) if route.username else None
+            return NoRoad(451, "4.3.5", f"the route {name} is no longer configured")
+        credentials = self._secrets.get(name) if route.username else None
         if route.username and credentials is None:
-            return NoRoad(451, "4.3.5", f"the password of the route {match} could not be read")
+            return NoRoad(451, "4.3.5", f"the password of the route {name} could not be read")
+        return await self._targets(route, f"the route {name}", credentials)
+
+    async def _targets(self, route: Route, called: str, credentials: Credentials | None) -> Road:
+        """`called`: for the reason, when there is no host."""
         hosts: list[Host] = []
         reasons: list[str] = []
         for url in route.to:
@@ -121,7 +130,7 @@ class Routing:
             wheres = [target.path] if target.path else await self._endpoints(target, reasons)
             site = route_site_name(route)
             hosts.extend(_route_host(route, target, where, credentials)._replace(site=site) for where in wheres)
-        return hosts[:ADDRESSES] or NoRoad(451, "4.4.3", "; ".join(reasons) or f"the route {match} has no target")
+        return hosts[:ADDRESSES] or NoRoad(451, "4.4.3", "; ".join(reasons) or f"{called} has no target")
 
     async def _endpoints(self, target: Target, reasons: list[str]) -> Sequence[Endpoint]:
         if target.is_address:

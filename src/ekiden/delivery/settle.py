@@ -25,7 +25,7 @@ from ekiden.delivery.faults import Faults
 from ekiden.delivery.report_letter import Stamp, report_letter
 from ekiden.delivery.tools import Tools
 from ekiden.message.dsn import ORIGINAL_LIMIT
-from ekiden.model.envelope import Recipient
+from ekiden.model.envelope import LOCAL, Recipient
 from ekiden.model.events import AttemptFinished, PossibleDuplicate, ReportMade, ReportWithheld
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -96,7 +96,11 @@ class Settler:
             delayed = False
         unsettled = _Unsettled(Record(claim, outcomes, remote=attempt.remote))
         if expanded:
-            unsettled.record.expanded = self._next_hops.legs(expanded, flow=claim.leg.flow, priority=claim.leg.priority)
+            leg = claim.leg
+            made = 0 if leg.next_hop == LOCAL else leg.attempts  # an alias's targets were never tried
+            unsettled.record.expanded = self._next_hops.legs(
+                claim.envelope, expanded, flow=leg.flow, priority=leg.priority, attempts=made
+            )
         verdicts = None
         late = delayed and retry.delay_report_due(arrived, now, delivery)
         if report.needs_judgement(recipients, outcomes, late=late):
@@ -105,7 +109,11 @@ class Settler:
         if delayed:
             jitter = self._random.uniform(-1, 1)
             unsettled.record.next_attempt = retry.next_attempt(arrived, now, claim.leg.attempts + 1, delivery, jitter)
-            unsettled.record.remaining = _remaining(recipients, outcomes, verdicts.told if verdicts else frozenset())
+            remaining = _remaining(recipients, outcomes, verdicts.told if verdicts else frozenset())
+            unsettled.record.remaining = remaining
+            keys = self._next_hops.keys_for(claim.envelope, remaining, claim.leg.attempts + 1)
+            if len(keys) == 1:  # the store passes next hops over, so it must know the one that is meant now
+                unsettled.record.next_hop = keys.pop()
         self._tell(attempt, unsettled.record)
         if verdicts is not None and verdicts.reports:
             self._spawn(self._add_reports(unsettled, verdicts.reports), "delivery.report")

@@ -90,12 +90,14 @@ VIA_PREFIX: Final = "via:"
 
 
 class NewLeg(msgspec.Struct):
-    """A leg as `accept` and `record` take it. `flow`: account or sender domain, for fairness."""
+    """A leg as `accept` and `record` take it. `flow`: account or sender domain, for fairness. `attempts`: of the leg
+    that `record` expands, when its ways part; 0 for what is new."""
 
     next_hop: str
     recipients: list[Recipient]
     flow: str = ""
     priority: int = 0
+    attempts: int = 0
 
 
 class LegState(StrEnum):

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from ekiden.config.model import Config, Site
 from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX
 from ekiden.model.mailbox import domain_key
-from ekiden.policy.next_hop import pattern_matches
 from ekiden.policy.retry import RetrySchedule, schedule_of
+from ekiden.policy.route_match import pattern_matches
 
 
 class SiteRules(NamedTuple):

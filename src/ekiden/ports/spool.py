@@ -99,7 +99,7 @@ class Record(msgspec.Struct):
     `outcomes`: one a recipient of the leg, in its order; DELAYED ones stay in the leg. `remaining`: those recipients
     with their changed fields (`last_error`, `delay_reported`), in order. `next_attempt`: when (seconds since 1970) the
     leg is due again, None if no recipient remains. `expanded`: new legs of the same letter. `counts`: whether this was
-    an attempt (False: site down, released).
+    an attempt (False: site down, released). `next_hop`: the key of what remains, if the next attempt goes another way.
     """
 
     claim: Claim
@@ -110,6 +110,7 @@ class Record(msgspec.Struct):
     expanded: list[NewLeg] = []
     counts: bool = True
     remote: str = ""
+    next_hop: str = ""
 
 
 class Selection(msgspec.Struct, kw_only=True):

@@ -153,7 +153,7 @@ class SmtpSession:
             return self._refused(reception.refusal, "content", transaction)
         envelope = self._envelope(transaction, reception)
         room = self.doorway.window.has_room(envelope.size_octets)
-        legs = self._legs(transaction)
+        legs = self._legs(envelope, transaction)
         accepted = self.doorway.spool.accept(reception.draft, envelope, legs, claim=room)
         return Pending(accepted, lambda done: self._accepted(transaction, envelope, done))
 
@@ -271,12 +271,12 @@ class SmtpSession:
             priority=transaction.priority,
         )
 
-    def _legs(self, transaction: Transaction) -> list[NewLeg]:
+    def _legs(self, envelope: Envelope, transaction: Transaction) -> list[NewLeg]:
         """The recipients by next hop (DESIGN §5: the key is pure, and fixed now)."""
         reverse = transaction.mail.reverse_path
         flow = self.account or (reverse.domain_key if reverse is not None else "")
         recipients = [recipient for _, recipient in transaction.recipients.values()]
-        return self.doorway.next_hops.legs(recipients, flow=flow, priority=transaction.priority)
+        return self.doorway.next_hops.legs(envelope, recipients, flow=flow, priority=transaction.priority)
 
     def _accepted(self, transaction: Transaction, envelope: Envelope, done: asyncio.Future[list[Claim]]) -> Answer:
         assert transaction.reception is not None

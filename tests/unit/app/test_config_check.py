@@ -133,3 +133,12 @@ def test_notes(folder: Path) -> None:
 def test_a_user_who_does_not_exist(folder: Path) -> None:
     (found,) = stops(folder, 'user = "nobody-of-that-name"\n')
     assert found.startswith("3 user: there is no user")
+
+
+def test_a_route_that_is_never_used_is_a_problem(folder: Path) -> None:
+    last = '[[route]]\nmatch = "*"\nafter_attempts = 3\nto = "smtp://x.test:25"\n'
+    usual = '[[route]]\nmatch = "*"\nto = "smtp://y.test:25"\n'
+    assert [f for f in look(folder, last + usual) if f.error.key.startswith("route")] == []
+    (found,) = [f for f in look(folder, usual + last) if f.error.key.startswith("route")]
+    assert (found.weight, found.error.key) == (Weight.WRONG, "route[2]")
+    assert '"*" above takes all its letters' in found.error.message

@@ -58,6 +58,7 @@ def errors(tmp_path: Path, text: str) -> list[str]:
 
 
 BASE = 'hostname = "mail.example.test"\ndata_dir = "/d"\n'
+ROUTE = '[[route]]\nmatch = "*"\nto = "smtp://x:25"\n'
 
 
 def test_good_file(tmp_path: Path) -> None:
@@ -155,6 +156,19 @@ sessions = true
         ('[[route]]\nmatch = "*"\nto = "smtps://x:465"\ntls = "none"', "route[1].tls", "contradicts"),
         ('[[route]]\nmatch = "*"\nto = "smtp://x:25"\nusername = "u"', "route[1].username", "password_file"),
         ('[[route]]\nmatch = "*"\nto = "smtp://x:25"\npassword_env = "P"', "route[1].password_env", "username"),
+        (ROUTE + 'sender = "*"', "route[1].sender[1]", "leave sender out"),
+        (ROUTE + 'sender = ["a@b@c d"]', "route[1].sender[1]", "no domain name"),
+        (ROUTE + 'sender = "@shop.test"', "route[1].sender[1]", '"shop.test"'),
+        (ROUTE + 'account = "alice"', "route[1].account[1]", "account list"),
+        (ROUTE + "after_attempts = -1", "route[1].after_attempts", "from 0"),
+        (ROUTE + 'name = "a b"', "route[1].name", "is no name"),
+        (ROUTE + 'sender = "a.test"\n' + ROUTE + 'sender = "A.test"', "route[2].match", "first match wins"),
+        (ROUTE + 'name = "x"\n' + ROUTE + 'after_attempts = 2\nname = "x"', "route[2].name", "a name of its own"),
+        (
+            ROUTE + 'sender = ["a.test", "b.test"]\n' + ROUTE + 'sender = ["a.test", "c.test"]',
+            "route[2].name",
+            "its own",
+        ),
         ('[dns]\nnameservers = ["ns.example"]', "dns.nameservers[1]", "lacks a host or a port"),
         ('[dns]\ntimeout = "0s"', "dns.timeout", "more than 0"),
         ("[dns]\ntimeout = true", "dns.timeout", "a duration"),
@@ -173,6 +187,14 @@ def test_one_error(tmp_path: Path, text: str, key: str, hint: str) -> None:
     assert len(found) == 1, found
     assert f"{key}: " in found[0]
     assert hint in found[0]
+
+
+def test_call_ahead_needs_a_route_for_every_sender(tmp_path: Path) -> None:
+    text = BASE + '[[domain]]\nname = "a.test"\nrecipients = "callahead"\n' + ROUTE.replace("*", "a.test")
+    assert read(tmp_path, text).route[0].sender == ()
+    (found,) = errors(tmp_path, text + 'sender = "shop.test"\n')
+    assert "domain[1].recipients: " in found
+    assert "for every sender" in found
 
 
 def test_a_login_goes_only_to_a_proven_name(tmp_path: Path) -> None:

@@ -111,7 +111,6 @@ class PostOffice:
         draft = self.spool.begin()
         draft.write(content)
         recipients = [path if isinstance(path, Recipient) else Recipient(path) for path in paths]
-        legs = NextHops(self.config).legs(recipients, flow=flow, priority=priority)
         header = content.find(b"\r\n\r\n") + 4
         envelope = Envelope(
             reverse_path,
@@ -122,6 +121,7 @@ class PostOffice:
             is_report=is_report,
             priority=priority,
         )
+        legs = NextHops(self.config).legs(envelope, recipients, flow=flow, priority=priority)
         claim = claim and self.window.has_room(len(content))
         claims = await self.spool.accept(draft, envelope, legs, claim=claim)
         if claim:

@@ -263,6 +263,38 @@ async def test_what_does_not_finish_is_cut_and_unknown() -> None:
         assert (leg.state, leg.attempts) == ("waiting", 0)
 
 
+async def test_a_smarthost_of_last_resort() -> None:
+    """What two attempts did not bring away goes there, also when its leg parts for that."""
+    last = Route(match="*", after_attempts=2, to=("smtp://10.0.0.9",))
+    usual = Route(match="*.slow.test", to=("smtp://10.0.0.8",), name="slow")
+    part = Route(match="b.slow.test", after_attempts=2, to=("smtp://10.0.0.9",), name="part")
+    async with PostOffice(config(part, usual, last)) as office:
+        resort, stubborn = FakeSmtpServer(), FakeSmtpServer({"RCPT": "450 4.2.1 later"})
+        office.connector.targets[Endpoint("10.0.0.9", 25)] = resort
+        office.connector.targets[Endpoint("10.0.0.8", 25)] = stubborn
+        office.server("far.test", FakeSmtpServer({"RCPT": "450 4.2.1 later"}))
+        letter = await office.send("x@far.test")
+        both = await office.send("a@a.slow.test", "b@b.slow.test")
+        await office.settle()
+        assert await office.kinds(letter) == ["delayed"]
+        await office.pass_time(1500, step=10)
+        assert (await office.kinds(letter))[:3] == ["delayed", "delayed", "relayed"]
+        assert sorted(path for taken in resort.letters for path in taken.forward_paths) == [
+            "b@b.slow.test",
+            "x@far.test",
+        ]
+        assert "relayed" in await office.kinds(both)
+
+
+async def test_the_store_knows_which_way_a_letter_goes_next() -> None:
+    async with PostOffice(config(Route(match="*", after_attempts=1, to=("smtp://10.0.0.9",)))) as office:
+        office.server("far.test", FakeSmtpServer({"RCPT": "450 4.2.1 later"}))
+        await office.send("x@far.test")
+        await office.settle()
+        (queued,) = await office.queued()
+        assert queued.legs[0].next_hop == "route:*,after=1"
+
+
 async def test_letters_accepted_during_the_drain_go_back() -> None:
     async with PostOffice() as office:
         office.server("far.test", FakeSmtpServer())

@@ -249,6 +249,26 @@ async def test_the_first_of_equal_patterns_wins() -> None:
     assert wheres(await routing(None, *routes).road("route:*")) == ["10.0.0.1:25"]
 
 
+async def test_a_rerouted_letter_goes_to_its_target_without_a_login() -> None:
+    resolver = FakeResolver(addresses={"a.lan": ["10.0.0.1"]})
+    route = Route(match="*", to=("smtp://a.lan:27",), username="me")
+    (host,) = hosts(await routing(resolver, route).road("via:smtp://a.lan:27"))
+    assert host == Host(
+        Endpoint("10.0.0.1", 27), "a.lan", TlsMode(name="a.lan"), opportunistic=True, site="smtp://a.lan:27"
+    )
+    for wrong in ("via:smtp://gone.lan", "via:nonsense"):
+        road = await routing(resolver).road(wrong)
+        assert isinstance(road, NoRoad)
+        assert road.code == 451
+
+
+async def test_a_route_is_found_by_its_name() -> None:
+    named = Route(match="*", sender=("a.test",), to=("smtp://10.0.0.2",), name="shop", username="me")
+    table = routing(None, Route(match="*", to=("smtp://10.0.0.1",)), named, secrets={"shop": Credentials("me", "x")})
+    (host,) = hosts(await table.road("route:shop"))
+    assert (str(host.where), host.credentials) == ("10.0.0.2:25", Credentials("me", "x"))
+
+
 async def test_a_key_of_no_known_form_is_a_bug() -> None:
     with pytest.raises(ValueError, match="no next-hop key"):
         await routing().road("local")

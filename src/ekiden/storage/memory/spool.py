@@ -81,6 +81,7 @@ class _Letter:
             recipients=_copies(new.recipients),
             flow=new.flow,
             priority=new.priority,
+            attempts=new.attempts,
             next_attempt=due,
         )
         self.next_number += 1
@@ -199,6 +200,7 @@ class MemorySpool:
             assert record.next_attempt is not None
             stored.leg.recipients = _copies(record.remaining)
             stored.leg.attempts += record.counts
+            stored.leg.next_hop = record.next_hop or stored.leg.next_hop
             stored.wait_until(record.next_attempt)
         else:
             del letter.legs[claim.leg.number]

@@ -42,7 +42,7 @@ def leg_rows(
 ) -> list[tuple[Any, ...]]:
     """Rows for `insert_legs`, numbered from `first`."""
     return [
-        (letter, number, leg.next_hop, leg.flow, leg.priority, due, owner, encode(leg.recipients))
+        (letter, number, leg.next_hop, leg.flow, leg.priority, leg.attempts, due, owner, encode(leg.recipients))
         for number, leg in enumerate(legs, first)
     ]
 
@@ -79,7 +79,8 @@ class Retelling:
             self._entry = b""  # nothing happened that history should tell
         self._remaining: tuple[Any, ...] | None = None
         if record.remaining:
-            self._remaining = (encode(record.remaining), int(record.counts), record.next_attempt)
+            hop = record.next_hop or claim.leg.next_hop
+            self._remaining = (encode(record.remaining), hop, int(record.counts), record.next_attempt)
         self._expanded = leg_rows(claim.letter, 0, record.expanded, now, None)
         self._reports = [self._report(report) for report in record.reports]
         self.letter_gone = False
@@ -105,8 +106,8 @@ class Retelling:
             connection.execute("DELETE FROM leg WHERE letter = ? AND number = ? AND claimed_by = ?", self._key)
         else:
             connection.execute(
-                f"UPDATE leg SET recipients = ?, attempts = attempts + ?, next_attempt = {_UNLESS_HELD},"
-                " claimed_by = NULL WHERE letter = ? AND number = ? AND claimed_by = ?",
+                "UPDATE leg SET recipients = ?, next_hop = ?, attempts = attempts + ?,"
+                f" next_attempt = {_UNLESS_HELD}, claimed_by = NULL WHERE letter = ? AND number = ? AND claimed_by = ?",
                 self._remaining + self._key,
             )
         return connection.changes() == 1

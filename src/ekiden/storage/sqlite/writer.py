@@ -324,7 +324,7 @@ def insert(connection: apsw.Connection, new: Sequence[tuple[Any, ...]]) -> None:
 
 
 def insert_legs(connection: apsw.Connection, new: Sequence[tuple[Any, ...]]) -> None:
-    connection.executemany("INSERT INTO leg VALUES (?,?,?,?,?,0,?,?,'',?)", new)
+    connection.executemany("INSERT INTO leg VALUES (?,?,?,?,?,?,?,?,'',?)", new)
 
 
 def _settle(batch: Sequence[Verb]) -> None:
