@@ -190,9 +190,12 @@ class Spool(Protocol):
         are due at once and the list is empty. Raises SpoolFailed; the draft is then discarded."""
 
     async def claim(self, now: float, limit: int, *, avoid: Collection[str] = ()) -> list[Claim]:
-        """Up to `limit` legs that are due at `now`, priority first, then oldest, claimed by this incarnation.
+        """Up to `limit` legs that are due at `now`, claimed by this incarnation; priority first, then oldest.
 
-        `avoid`: next-hop keys whose legs are not wanted now."""
+        `avoid`: next-hop keys whose legs are not wanted now. If more is due than fits, next hops and flows take turns:
+        one leg to another next hop or of another flow does not wait for those that were due before it; higher
+        priorities come first, but not alone. What an engine does not find at small cost it may leave to a later claim,
+        so that an empty answer does not mean that nothing is due."""
 
     async def next_due(self, avoid: Collection[str] = ()) -> float | None:
         """When the earliest waiting leg is due (seconds since 1970) whose next hop is not in `avoid`; None if none

@@ -35,6 +35,7 @@ from ekiden.ports.spool import (
 )
 from ekiden.storage.duty import UNTOLD, check_legs, check_record, message_id_key, trail_entry
 from ekiden.storage.memory.content import MemoryContent, MemoryDraft
+from ekiden.storage.memory.turns import Turns
 from ekiden.storage.selection import means_leg, means_letter, steered
 
 T = TypeVar("T")
@@ -110,6 +111,7 @@ class MemorySpool:
         self._incarnation = Incarnation(incarnation)
         self._ids = IdSequence(incarnation)
         self._faults: dict[str, list[Exception]] = {}
+        self._turns = Turns()
         self._paused = False
         self._closed = False
         self._waiting: deque[Callable[[], None]] = deque()
@@ -166,14 +168,10 @@ class MemorySpool:
 
     async def claim(self, now: float, limit: int, *, avoid: Collection[str] = ()) -> list[Claim]:
         self._guard("claim")
-        due = [
-            stored
-            for letter in self._store.letters.values()
-            for stored in letter.legs.values()
-            if _is_due(stored.leg, now) and stored.leg.next_hop not in avoid
-        ]
-        due.sort(key=lambda s: (-s.leg.priority, s.leg.next_attempt, s.leg.letter, s.leg.number))
-        return [self._give(stored) for stored in due[:limit]]
+        stored = [stored for letter in self._store.letters.values() for stored in letter.legs.values()]
+        due = {(s.leg.letter, s.leg.number): s for s in stored if _is_due(s.leg, now) and s.leg.next_hop not in avoid}
+        legs = self._turns.choose([one.leg for one in due.values()], limit)
+        return [self._give(due[leg.letter, leg.number]) for leg in legs]
 
     async def next_due(self, avoid: Collection[str] = ()) -> float | None:
         self._guard("next_due")

@@ -52,9 +52,8 @@ decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 decode_recipients = msgspec.msgpack.Decoder(list[Recipient]).decode
 decode_entry = msgspec.msgpack.Decoder(TrailEntry).decode
 
-_LEG: Final = (
-    "letter, number, next_hop, flow, priority, attempts, next_attempt, claimed_by, hold_reason, recipients FROM leg"
-)
+#: What `leg_of` takes.
+COLUMNS: Final = "letter, number, next_hop, flow, priority, attempts, next_attempt, claimed_by, hold_reason, recipients"
 #: What an INTEGER of SQLite can hold.
 _LARGEST: Final = (1 << 63) - 1
 
@@ -130,7 +129,7 @@ class Queries:
         first, end = id_range(selection)
         page = rows(
             self._connection,
-            f"SELECT {_LEG} WHERE (letter, number) > (?, ?) AND letter < ? ORDER BY letter, number LIMIT ?",
+            f"SELECT {COLUMNS} FROM leg WHERE (letter, number) > (?, ?) AND letter < ? ORDER BY letter, number LIMIT ?",
             (*max(after, (first, -1)), min(end, _LARGEST), PAGE),
         )
         more = page[-1][:2] if len(page) == PAGE else None
@@ -239,22 +238,6 @@ def priorities(connection: apsw.Connection) -> Iterator[int]:
         ).get
 
 
-def due_legs(connection: apsw.Connection, now: float, limit: int, avoid: Collection[str]) -> list[Leg]:
-    """Waiting legs that are due, priority first, then oldest."""
-    avoided = msgspec.json.encode(sorted(avoid)).decode()
-    found: list[Leg] = []
-    for priority in priorities(connection):
-        due = connection.execute(
-            f"SELECT {_LEG} WHERE priority = ? AND next_attempt <= ? AND next_attempt IS NOT NULL"
-            " AND next_hop NOT IN (SELECT value FROM json_each(?)) ORDER BY next_attempt, letter, number LIMIT ?",
-            (priority, now, avoided, limit - len(found)),
-        )
-        found += map(leg_of, due)
-        if len(found) >= limit:
-            break
-    return found
-
-
 def legs_to_remove(
     connection: apsw.Connection, letter: int, selection: Selection | None, is_alive: Callable[[int], bool]
 ) -> list[Leg]:
@@ -263,7 +246,7 @@ def legs_to_remove(
         envelope = connection.execute("SELECT envelope FROM letter WHERE id = ?", (letter,)).get
         if envelope is None or not means_letter(selection, letter, decode_envelope(envelope)):
             return []
-    found = rows(connection, f"SELECT {_LEG} WHERE letter = ? ORDER BY number", (letter,))
+    found = rows(connection, f"SELECT {COLUMNS} FROM leg WHERE letter = ? ORDER BY number", (letter,))
     legs = [leg_of(row) for row in found if row[7] is None or not is_alive(row[7])]
     return [leg for leg in legs if selection is None or means_leg(selection, leg)]
 

@@ -2,8 +2,9 @@
 
 Rules
 1. A leg is in exactly one state: `claimed_by` set (claimed), else `next_attempt` set (waiting), else held.
-2. The only index of the queue is partial, on waiting legs: a letter that is born claimed and delivered from memory
-   touches no index (DESIGN §4 rule 7). Keys grow with time, so that rows are appended.
+2. The queue's indexes are partial, on waiting legs: a letter that is born claimed and delivered from memory touches
+   none (DESIGN §4 rule 7). `leg_due` says what is due; `leg_hop` and `leg_flow` say whose turn it is when more is due
+   than is claimed at once (see `turns`). Keys grow with time, so that rows are appended.
 3. `letter.legs` is the next free leg number: a number is never used twice within a letter.
 4. Content up to 64 KiB (and reports) is a row of `content`; else a file, see `content.ContentFiles`.
 5. The newest row of `outbox` is never deleted: ids are never used again, so that the mover can repeat itself after a
@@ -39,6 +40,12 @@ STEPS: Final = (
     (
         """CREATE TABLE suspension (site TEXT PRIMARY KEY, until REAL, reason TEXT NOT NULL, by TEXT NOT NULL,
             since REAL NOT NULL) WITHOUT ROWID""",
+    ),
+    (
+        "CREATE INDEX leg_hop ON leg (priority, next_hop, next_attempt) WHERE next_attempt IS NOT NULL",
+        # the next hop is there to be read, not to be sorted by
+        """CREATE INDEX leg_flow ON leg (priority, flow, next_attempt, letter, number, next_hop)
+            WHERE next_attempt IS NOT NULL""",
     ),
 )
 

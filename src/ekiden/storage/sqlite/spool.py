@@ -38,12 +38,16 @@ from ekiden.storage.sqlite.migrations import migrate
 from ekiden.storage.sqlite.queries import START, LegKey
 from ekiden.storage.sqlite.reading import Places, SpoolReader
 from ekiden.storage.sqlite.schema import APPLICATION_ID, STEPS
+from ekiden.storage.sqlite.turns import Turns
 from ekiden.storage.sqlite.writer import Accept, Finish, Retell, Verb, Writer
 
 #: Left free for what is queued already (rule 4): the write-ahead log at its usual size, three times.
 RESERVE_OCTETS: Final = 48 * 1024 * 1024
 #: How often the disk is asked for its free space, at most (seconds).
 SPACE_ASKED_EVERY: Final = 1.0
+#: Transactions that one `claim` may take to find something: each looks at so many next hops (`turns`), and lets other
+#: processes write in between.
+CLAIM_TRIES: Final = 5
 #: How often the history thread looks at the outbox (seconds).
 HISTORY_EVERY: Final = 1.0
 #: Pages in the write-ahead log before they are carried into the database: 16 MiB. Measured with 4 KiB letters,
@@ -62,6 +66,7 @@ class SqliteSpool(SpoolReader):
         self._incarnation, self._life = identity
         self._incarnations = Incarnations(places.incarnations)
         self._ids = IdSequence(self._incarnation)
+        self._turns = Turns()
         self._writer = Writer(lambda: _connect(places), lock, lambda: self._free_octets() < RESERVE_OCTETS // 8)
         self._syncing: set[asyncio.Future[None]] = set()
         self._closing = False
@@ -198,10 +203,14 @@ class SqliteSpool(SpoolReader):
     # Claims --------------------------------------------------------------------------------------------------------
 
     async def claim(self, now: float, limit: int, *, avoid: Collection[str] = ()) -> list[Claim]:
-        owner, avoided = self._incarnation, frozenset(avoid)
-        return await self._load(
-            self._do(lambda c: verbs.claim_due(c, owner, now, limit, avoided), self._give_back_legs)
-        )
+        owner, avoided, turns = self._incarnation, frozenset(avoid), self._turns
+        claims: list[Claim] = []
+        for _ in range(CLAIM_TRIES):
+            claimed = self._do(lambda c: verbs.claim_due(c, owner, now, limit, avoided, turns), self._give_back_legs)
+            claims = await self._load(claimed)
+            if claims or not turns.has_more:
+                break
+        return claims
 
     async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
         owner, is_alive = self._incarnation, self._incarnations.is_alive

@@ -15,7 +15,8 @@ from ekiden.model.envelope import Leg, LegState, NewLeg
 from ekiden.model.ids import Incarnation, LetterId
 from ekiden.ports.spool import Record, Report, Selection, Steer, Suspension
 from ekiden.storage.duty import UNTOLD, trail_entry
-from ekiden.storage.sqlite.queries import LegKey, due_legs, legs_to_remove
+from ekiden.storage.sqlite.queries import COLUMNS, LegKey, leg_of, legs_to_remove
+from ekiden.storage.sqlite.turns import Turns
 from ekiden.storage.sqlite.writer import insert, insert_legs
 
 #: Rows that one transaction of a bulk verb changes (DESIGN §4, "One writer at a time, fairly").
@@ -26,6 +27,8 @@ encode: Final = msgspec.msgpack.Encoder().encode
 #: A leg that was held before it was claimed for removal keeps its `hold_reason`, and is held again if it is given
 #: back: what a person holds never leaves because a command failed.
 _UNLESS_HELD: Final = "CASE hold_reason WHEN '' THEN ? END"
+
+_LEG_OF_KEY: Final = f"SELECT {COLUMNS} FROM leg WHERE letter = ? AND number = ?"
 
 _STEERING: Final = {
     Steer.HOLD: "UPDATE leg SET next_attempt = NULL, hold_reason = ?1"
@@ -135,11 +138,16 @@ class Retelling:
 
 
 def claim_due(
-    connection: apsw.Connection, owner: Incarnation, now: float, limit: int, avoid: Collection[str]
+    connection: apsw.Connection, owner: Incarnation, now: float, limit: int, avoid: Collection[str], turns: Turns
 ) -> list[Leg]:
-    legs = due_legs(connection, now, limit, avoid)
-    _give(connection, owner, legs)
-    return legs
+    """Higher priorities first, then the oldest."""
+    legs: list[Leg] = []
+    for keys in turns.due(connection, now, limit, avoid):
+        part = [leg_of(row) for row in connection.executemany(_LEG_OF_KEY, keys)]
+        _give(connection, owner, part)
+        legs += part
+    legs.sort(key=lambda leg: (-leg.priority, leg.next_attempt or 0.0, leg.letter, leg.number))
+    return _claimed(legs)
 
 
 def claim_to_remove(
@@ -151,7 +159,7 @@ def claim_to_remove(
 ) -> list[Leg]:
     legs = legs_to_remove(connection, letter, selection, is_alive)
     _give(connection, owner, legs)
-    return legs
+    return _claimed(legs)
 
 
 def give_back(connection: apsw.Connection, owner: int, keys: Sequence[LegKey], due: float) -> int:
@@ -196,5 +204,9 @@ def _give(connection: apsw.Connection, owner: Incarnation, legs: Sequence[Leg]) 
         "UPDATE leg SET claimed_by = ?, next_attempt = NULL WHERE letter = ? AND number = ?",
         [(owner, leg.letter, leg.number) for leg in legs],
     )
+
+
+def _claimed(legs: list[Leg]) -> list[Leg]:
     for leg in legs:
         leg.state, leg.next_attempt = LegState.CLAIMED, None
+    return legs
