@@ -122,3 +122,17 @@ def test_recipient_lists(tmp_path: Path) -> None:
     again = FileRecipientLists(config, lambda path, text: told.append(path), lists)
     assert told == [str(people)]
     assert again.contains(str(people), "anna@list.test")
+
+
+def test_a_beat_is_never_seen_half_written() -> None:
+    """A reader that saw the moment between clearing and writing would take a healthy worker for a silent one."""
+    heartbeats = Heartbeats(1)
+    heartbeats.begin(0)
+    child = os.fork()
+    if not child:
+        for _ in range(200_000):
+            heartbeats.beat(0, ready=True)
+        os._exit(0)
+    lowest = min(heartbeats.last(0) for _ in range(200_000))
+    assert os.waitpid(child, 0)[1] == 0
+    assert lowest > 0
