@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ekiden.accounts.login import Authenticator
+from ekiden.app.bells import WorkerBell
 from ekiden.app.clock import SystemClock, SystemRandom
 from ekiden.app.current import CurrentResolver
 from ekiden.app.recipient_lists import FileRecipientLists
 from ekiden.app.refusal import StartRefused
 from ekiden.app.secrets import read_secrets
-from ekiden.app.stores import OpenDirectory, open_directory, open_hasher, open_spool
+from ekiden.app.stores import OpenDirectory, open_directory, open_hasher, open_slots, open_spool
 from ekiden.config.model import Config
 from ekiden.delivery.callahead import CallAhead
 from ekiden.delivery.dispatch import Delivery
@@ -74,15 +75,17 @@ class _Rules(NamedTuple):
 class Works:
     """A worker's whole object graph. On one event loop."""
 
-    def __init__(self, config: Config, events: EventSink) -> None:
-        """Opens the stores. Raises StoreRefused, StartRefused."""
+    def __init__(self, config: Config, events: EventSink, bell: WorkerBell) -> None:
+        """Opens the stores; `bell` is closed with us. Raises StoreRefused, StartRefused."""
         loop = asyncio.get_running_loop()
         self.clock = SystemClock()
         self.random = SystemRandom()
         self.events = events
+        self.bell = bell
         self._tasks: set[asyncio.Task[None]] = set()
         self.directory: OpenDirectory = open_directory(config)
         self.spool = open_spool(config, self.clock)
+        self.slots = open_slots(config)
         self.ids = IdSequence(self.spool.incarnation)
         self.mailboxes = MaildirMailboxes(Path(config.data_dir, MAIL_FOLDER), self.clock)
         self.hasher = open_hasher()
@@ -107,6 +110,8 @@ class Works:
             clock=self.clock,
             random=self.random,
             ids=self.ids,
+            slots=self.slots,
+            wakeup=self.bell,
         )
 
     @property
@@ -135,9 +140,9 @@ class Works:
         await old.resolver.close()
 
     async def free_dead_claims(self) -> None:
-        """After a worker died: what it held is tried again, by whoever claims it first."""
-        if await self.spool.free_dead_claims():
-            self.delivery.nudge()
+        """After a worker died: what it held is tried again, by whoever claims it first; its slots are free, too."""
+        await self.spool.free_dead_claims()
+        self.delivery.nudge()
 
     async def drain(self, within: float) -> None:
         """Accepts nothing new; waits for transactions and attempts under way, `within` seconds at most."""
@@ -149,6 +154,8 @@ class Works:
         self.doors.close()
         await self.delivery.aclose()
         self.connector.close()
+        self.slots.close()
+        self.bell.close()
         await self._rules.resolver.close()
         await self.mailboxes.close()
         await self.spool.close()

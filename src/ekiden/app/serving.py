@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from ekiden.app import allocator, data_folder, privileges
+from ekiden.app.bells import Bells
 from ekiden.app.clock import SystemClock
 from ekiden.app.config_check import Finding, Weight, inspect
 from ekiden.app.config_file import ConfigErrors, Loaded, load_with_lines
@@ -37,6 +38,7 @@ _LATE: Final = (
     "encodings.latin_1",
     "ekiden.app.worker",
     "ekiden.net.dns_query",
+    "ekiden.storage.machine.slots",
     "ekiden.storage.passwords",
     "ekiden.storage.sqlite.directory",
     "ekiden.storage.sqlite.spool",
@@ -87,10 +89,12 @@ def _import_everything() -> None:
         importlib.import_module("uvloop")
 
 
-def _work(doors: BoundDoors, slot: int, config: Config, orders: socket.socket, heartbeats: Heartbeats) -> int:
+def _work(
+    doors: BoundDoors, slot: int, config: Config, orders: socket.socket, heartbeats: Heartbeats, bells: Bells
+) -> int:
     from ekiden.app.worker import run_worker
 
-    return run_worker(slot, config, doors, orders, heartbeats)
+    return run_worker(slot, config, doors, orders, heartbeats, bells)
 
 
 def _refuse(loaded: Loaded, findings: list[Finding]) -> list[Finding]:

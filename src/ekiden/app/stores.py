@@ -3,6 +3,7 @@
     directory = open_directory(config)              # accounts and aliases; app calls `tick()` 4 times a second
     directory = open_directory(config, make=False)  # for looking: an empty one if there is none yet
     spool = open_spool(config, clock)               # a new incarnation; on one event loop
+    slots = open_slots(config)                      # connections and rates, over all workers
     reader = read_spool(config)                     # for looking, beside a running server
 
 Rules
@@ -31,6 +32,7 @@ from ekiden.ports.events import EventSink
 from ekiden.ports.passwords import PasswordHasher
 
 if TYPE_CHECKING:
+    from ekiden.storage.machine.slots import MachineSlots
     from ekiden.storage.memory.spool import MemorySpool
     from ekiden.storage.sqlite.reading import ReadOnlySpool
     from ekiden.storage.sqlite.spool import SqliteSpool
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 #: Under `data_dir`.
 DIRECTORY_FILE: Final = "directory.db"
 SPOOL_FOLDER: Final = "spool"
+SLOTS_FOLDER: Final = "slots"
 SPOOL_FILE: Final = "spool.db"
 
 
@@ -102,6 +105,16 @@ def open_spool(config: Config, clock: Clock, *, move_history: bool = True) -> Sq
             history_octets=config.history.octets,
             move_history=move_history,
         )
+
+
+def open_slots(config: Config) -> MachineSlots:
+    """Connections and rates of sites, for a worker. Raises StoreRefused."""
+    folder = Path(config.data_dir, SLOTS_FOLDER)
+    with _refusals(config, folder):
+        prepare_data_dir(config)
+        from ekiden.storage.machine.slots import MachineSlots
+
+        return MachineSlots(folder)
 
 
 def read_spool(config: Config) -> ReadOnlySpool | MemorySpool:

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from ekiden.app.bells import Bells
 from ekiden.app.heartbeat import Heartbeats, boot_time
 from ekiden.app.orders import Frame, Order, render_config, send
 from ekiden.config.model import Config
@@ -73,11 +74,12 @@ class WorkerSlot:
 
 @dataclass(slots=True)
 class Plan:
-    """What the supervisor works with. `work(slot, config, orders, heartbeats)` runs in the child and returns its exit
-    status. `reload()`: the checked new configuration, or a text why not. `close_doors` is called when draining."""
+    """What the supervisor works with. `work(slot, config, orders, heartbeats, bells)` runs in the child and returns
+    its exit status. `reload()`: the checked new configuration, or a text why not. `close_doors` is called when
+    draining."""
 
     config: Config
-    work: Callable[[int, Config, socket.socket, Heartbeats], int]
+    work: Callable[[int, Config, socket.socket, Heartbeats, Bells], int]
     reload: Callable[[Config], Config | str]
     close_doors: Callable[[], None]
     log: SupervisorLog
@@ -90,6 +92,7 @@ class Supervisor:
         self._config = plan.config
         self._slots = [WorkerSlot(number) for number in range(plan.config.workers or os.cpu_count() or 1)]
         self._heartbeats = Heartbeats(len(self._slots))
+        self._bells = Bells(len(self._slots))
         self._told_ready = False
         self._stopping = 0
         self._deadline = 0.0
@@ -212,7 +215,7 @@ class Supervisor:
                 if slot.orders is not None:
                     slot.orders.close()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-            status = self._plan.work(number, self._config, orders, self._heartbeats)
+            status = self._plan.work(number, self._config, orders, self._heartbeats, self._bells)
         except BaseException as error:
             stack = traceback.format_exc()
             self._plan.log.emit(

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ekiden.app.bells import Bells, WorkerBell
 from ekiden.app.clock import SystemClock
 from ekiden.app.compose import Works
 from ekiden.app.heartbeat import Heartbeats
@@ -47,13 +48,14 @@ def run_worker(
     sockets: Mapping[Door, Sequence[socket.socket]],
     orders: socket.socket,
     heartbeats: Heartbeats,
+    bells: Bells,
 ) -> int:
     """The process's exit status."""
     _raise_descriptor_limit()
     log = JsonLog(Output(config.log.file), SystemClock().now)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_Worker(slot, config, orders, heartbeats, log).work(sockets))
+            return runner.run(_Worker(slot, config, orders, heartbeats, log).work(sockets, bells))
     except (StartRefused, StoreRefused) as error:
         print(f"ekiden: {error}", file=sys.stderr)
         return CANNOT_START
@@ -77,10 +79,10 @@ class _Worker:
         self._timer: asyncio.TimerHandle | None = None
         self._works: Works
 
-    async def work(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> int:
+    async def work(self, sockets: Mapping[Door, Sequence[socket.socket]], bells: Bells) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        works = self._works = Works(self._config, self._log)
+        works = self._works = Works(self._config, self._log, WorkerBell(*bells.of(self._slot)))
         loop.set_exception_handler(self._loop_fault)
         self._orders.setblocking(False)  # noqa: FBT003 - the library's form
         loop.add_reader(self._orders, self._read_orders)

@@ -79,6 +79,7 @@ class Delivery:
     def start(self) -> None:
         """Begins to deliver. Needs a running loop."""
         self._window.attach(self._take_born, self._scheduler.nudge)
+        self._tools.wakeup.on_ring(self._scheduler.nudge)
         self._loop_task = self._tasks.spawn(self._scheduler.run(), "delivery.schedule")
 
     def tick(self, now: float) -> None:

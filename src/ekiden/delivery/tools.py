@@ -10,7 +10,9 @@ from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
 from ekiden.ports.mailboxes import Mailboxes
 from ekiden.ports.resolver import Resolver
+from ekiden.ports.slots import Slots
 from ekiden.ports.spool import Spool
+from ekiden.ports.wakeup import Wakeup
 from ekiden.ports.wire import Connector
 from ekiden.spool.window import Window
 
@@ -28,3 +30,5 @@ class Tools(NamedTuple):
     clock: Clock
     random: Random
     ids: IdSequence
+    slots: Slots
+    wakeup: Wakeup

@@ -26,6 +26,7 @@ from ekiden.storage.memory.spool import MemorySpool
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
 from tests.fakes.resolver import FakeResolver
+from tests.fakes.slots import FakeBell, FakeSlots
 from tests.fakes.smtp_server import FakeSmtpServer
 from tests.fakes.wire import FakeConnector
 from tests.unit.delivery.letters import CONTENT
@@ -58,6 +59,8 @@ class PostOffice:
         self.mailboxes = MemoryMailboxes()
         self.events = CollectingSink()
         self.ids = IdSequence(1)
+        self.slots = FakeSlots(self.clock)
+        self.bell = FakeBell()
         random = FakeRandom(fraction=0.5)
         tools = Tools(
             self.spool,
@@ -70,6 +73,8 @@ class PostOffice:
             self.clock,
             random,
             self.ids,
+            self.slots,
+            self.bell,
         )
         self.delivery = Delivery(tools, self.config, secrets or {})
         self._addresses = 0
