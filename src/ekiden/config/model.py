@@ -144,8 +144,8 @@ class Site(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     match: Annotated[
         str,
         doc(
-            'Recipient domain, MX host or match of a route: "*", "example.org" or "*.example.org". The first match '
-            "wins; domains with the same MX hosts are one site, and share what it allows."
+            'Recipient domain, MX host, or match or name of a route: "*", "example.org" or "*.example.org". The first '
+            "match wins; domains with the same MX hosts are one site, and share what it allows."
         ),
     ]
     connections: Annotated[
