@@ -46,7 +46,8 @@ class Slots(Protocol):
         of the site, not how many the caller could use just now. Raises SlotsFailed."""
 
     def give(self, slot: Slot) -> None:
-        """The connection is closed for good (and the peer was told). Giving a slot again changes nothing, also when its number was taken anew."""
+        """The connection is closed for good (and the peer was told). Giving a slot again changes nothing, also when its
+        number was taken anew."""
 
     async def spend(self, rate: str, per_minute: int, wanted: int) -> Grant:
         """Up to `wanted` tokens (1 or more) of a rate of `per_minute` (1 or more): at most a second's worth, but one
