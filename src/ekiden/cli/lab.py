@@ -21,12 +21,41 @@ def demo(*, stay: bool) -> None:
 
 
 @click.command()
-@click.option("--letters", default=20_000, show_default=True, help="Letters a run.")
-@click.option("--pairs", default=3, show_default=True, help="Runs of each server; the median is shown.")
+@click.option("--letters", default=0, help="Letters a run; 0: as many as --seconds take.  [default: 0]")
+@click.option("--seconds", default=5.0, show_default=True, help="About how long a run takes.")
+@click.option("--pairs", default=3, show_default=True, help="Runs of Ekiden and Postfix; the others run once.")
+@click.option("--minutes", default=14.0, show_default=True, help="After these no further pair begins.")
 @click.option("--workers", default=2, show_default=True, help="Ekiden's worker processes.")
 @click.option("--folder", default="", help="Where the queues go: a folder on a real disk.")
-def bench(letters: int, pairs: int, workers: int, folder: str) -> None:
-    """Letters a second on this machine, beside Postfix where it is installed; talks to 127.0.0.1 alone."""
-    from ekiden.lab.bench import run_bench
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    type=click.Choice(["kept", "new", "large", "submission", "inbound"]),
+    help="Only this one; may be given several times.",
+)
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Choice(["ekiden", "postfix", "exim", "aiosmtpd"]),
+    help="Only this server; may be given several times.",
+)
+@click.option("--write", default="", help="Put the tables into this page, between <!-- bench --> and <!-- /bench -->.")
+def bench(  # noqa: PLR0913 - one option each
+    *,
+    letters: int,
+    seconds: float,
+    pairs: int,
+    minutes: float,
+    workers: int,
+    folder: str,
+    scenarios: tuple[str, ...],
+    peers: tuple[str, ...],
+    write: str,
+) -> None:
+    """Letters a second on this machine, beside Postfix, Exim and aiosmtpd where they are; talks to 127.0.0.1 alone."""
+    from ekiden.lab.bench.run import Wanted, run_bench
 
-    sys.exit(run_bench(letters=letters, pairs=pairs, workers=workers, folder=folder))
+    wanted = Wanted(letters, seconds, pairs, workers, minutes, folder, scenarios, peers, write)
+    sys.exit(run_bench(wanted))

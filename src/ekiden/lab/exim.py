@@ -13,6 +13,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,8 @@ begin retry
 @dataclass
 class LabExim:
     """`next_hops`: recipient domain -> port on 127.0.0.1. `users` of `domain` have a Maildir in `boxes`. `extra`: more
-    main options; `smtp`: more options of the transport that sends. `certificate`: a PEM file and its key."""
+    main options; `smtp`: more options of the transport that sends. `certificate`: a PEM file and its key. `gathered`:
+    `process` is the parent of all of its processes, orphans too (`lab.reaper`)."""
 
     folder: Path
     next_hops: dict[str, int] = field(default_factory=dict)
@@ -96,6 +98,7 @@ class LabExim:
     extra: str = ""
     smtp: str = ""
     certificate: tuple[Path, Path] | None = None
+    gathered: bool = False
     port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
 
@@ -122,14 +125,20 @@ class LabExim:
         """Starts the daemon, with a queue runner a second, and waits until it greets."""
         self._prepare()
         owner = self._owner()
+        command = [str(self.program), "-C", str(self.folder / "exim.conf"), "-bdf", "-q2s"]
         drop = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        environment = self._environment()
+        if self.gathered:
+            user = (str(owner.pw_uid), str(owner.pw_gid)) if drop else ("-1", "-1")
+            command = [sys.executable, "-m", "ekiden.lab.reaper", *user, *command]
+            drop, environment = {}, os.environ | environment
         with (self.folder / "stderr").open("wb") as errors:
             self.process = subprocess.Popen(
-                [self.program, "-C", self.folder / "exim.conf", "-bdf", "-q2s"],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env=self._environment(),
+                env=environment,
                 cwd="/",
                 **drop,  # type: ignore[call-overload]
             )

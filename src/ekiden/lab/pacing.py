@@ -52,9 +52,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Paced:
-    """`seconds`: from the first letter to the last 250, opening kept sessions not counted. Milliseconds to 250.
-    `late`: the share of letters that found no session free."""
+    """`began`: the monotonic time of the first letter, after kept sessions were opened; `seconds`: from then to the
+    last 250. Milliseconds to 250. `late`: the share of letters that found no session free."""
 
+    began: float
     seconds: float
     median_ms: float
     p99_ms: float
@@ -214,7 +215,7 @@ class _Run:
                 lane.quit()
         times = [each * 1000 for each in self._times]
         longest, late = max(times, default=0.0), self._late / max(1, len(times))
-        return Paced(seconds, quantile(times, 0.5), quantile(times, 0.99), longest, late)
+        return Paced(self._started, seconds, quantile(times, 0.5), quantile(times, 0.99), longest, late)
 
     def taken(self, lane: _Lane, seconds: float) -> None:
         self._times.append(seconds)

@@ -1,0 +1,78 @@
+"""Who carries the letters: what the benchmark asks of a server, and Ekiden itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ekiden.lab.bench.scenarios import BOX_DOMAIN, BOXES, LOGIN, PASSWORD, Scenario
+from ekiden.lab.server import LabServer
+from ekiden.storage.maildir.names import account_folder
+
+
+class Running(Protocol):
+    """A server that was started for one run. `pid`: the root of its processes. `boxes`: the `new` folders of its
+    Maildirs, for the inbound scenario."""
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def boxes(self) -> list[Path]: ...
+    def stop(self) -> None: ...
+
+
+class Peer(Protocol):
+    """`name`: in tables. `remark`: what a reader must know about its figures, '' if nothing."""
+
+    name: str
+    remark: str
+
+    def why_not(self, scenario: Scenario) -> str:
+        """'' if it can do that here, else why not."""
+
+    def start(self, scenario: Scenario, folder: Path, sink: int) -> Running:
+        """In `folder`, which does not exist yet. `sink`: the port of the next hop. Raises LabFailed."""
+
+
+class Ekiden:
+    """`workers`: processes."""
+
+    name = "Ekiden"
+    remark = ""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def why_not(self, scenario: Scenario) -> str:
+        return ""
+
+    def start(self, scenario: Scenario, folder: Path, sink: int) -> Running:
+        server = LabServer(
+            folder,
+            BOX_DOMAIN,
+            workers=self._workers,
+            extra='relay = { trusted_networks = ["127.0.0.1/32"] }',
+            tables=f'[[route]]\nmatch = "sink.test"\nto = "smtp://127.0.0.1:{sink}"\ntls = "none"\n',
+        )
+        server.prepare()
+        for box in BOXES if scenario.inbound else ():
+            server.add_account(box, PASSWORD)
+        if scenario.submission:
+            server.add_account(LOGIN.partition("@")[0], PASSWORD)
+        server.start()
+        return _RunningEkiden(server, scenario)
+
+
+class _RunningEkiden:
+    def __init__(self, server: LabServer, scenario: Scenario) -> None:
+        self._server = server
+        assert server.process is not None
+        self.pid = server.process.pid
+        self.port = server.ports["submission" if scenario.submission else "relay"]
+        mail = server.folder / "data" / "mail"
+        self.boxes = [mail.joinpath(*account_folder(path), "Maildir", "new") for path in scenario.recipients]
+
+    def stop(self) -> None:
+        self._server.stop()
