@@ -7,7 +7,6 @@ from typing import Protocol
 
 from ekiden.lab.bench.scenarios import BOX_DOMAIN, BOXES, LOGIN, PASSWORD, Scenario
 from ekiden.lab.server import LabServer
-from ekiden.storage.maildir.names import account_folder
 
 
 class Running(Protocol):
@@ -71,8 +70,7 @@ class _RunningEkiden:
         assert server.process is not None
         self.pid = server.process.pid
         self.port = server.ports["submission" if scenario.submission else "relay"]
-        mail = server.folder / "data" / "mail"
-        self.boxes = [mail.joinpath(*account_folder(path), "Maildir", "new") for path in scenario.recipients]
+        self.boxes = [server.folder / "data/mail" / BOX_DOMAIN / box / "Maildir/new" for box in BOXES]
 
     def stop(self) -> None:
         self._server.stop()
