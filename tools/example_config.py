@@ -49,6 +49,8 @@ VALUES: dict[str, Any] = {
     "listen.pop3s": ["0.0.0.0:995", "[::]:995"],
     "domain.name": "example.org",
     "route.match": "*.partner.example",
+    "source.address": "192.0.2.1",
+    "source.helo": "mx1.example.org",
     "site.match": "*.big-provider.example",
     "route.to": ["smtp://mx1.partner.example:25", "smtp://mx2.partner.example:25"],
 }
@@ -62,6 +64,8 @@ TABLES = {
     "route": "Ways that are not the MX of the domain, such as a smarthost: one [[route]] each. Default: none.",
     "site": "What a site is spared or allowed: one [[site]] each. A site is a set of MX hosts, or the "
     "targets of a route. Default: none.",
+    "source": "By which name each of our addresses is known, when letters leave from several: one [[source]] each. "
+    "Default: none.",
     "dns": "How names are looked up.",
     "delivery": "How letters leave, and how long it is tried.",
     "limits": "What one letter, session or worker may take.",
@@ -69,7 +73,7 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"route", "site"})
+ONLY_SHOWN = frozenset({"route", "site", "source"})
 
 
 class Key(NamedTuple):

@@ -159,12 +159,14 @@ class FakeConnector:
     def __init__(self) -> None:
         self.targets: dict[Endpoint | str, Callable[[FakeWire], None] | ConnectFailed] = {}
         self.calls: list[tuple[Endpoint | str, TlsMode]] = []
+        self.sources: list[str] = []
         self.wires: list[FakeWire] = []
 
     async def connect(
         self, host: Endpoint | str, user: WireUser, tls: TlsMode, *, within: float, source: str = ""
     ) -> Wire:
         self.calls.append((host, tls))
+        self.sources.append(source)
         target = self.targets.get(host, ConnectFailed("refused", f"{host}: connection refused"))
         if isinstance(target, ConnectFailed):
             raise target

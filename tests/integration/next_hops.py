@@ -38,6 +38,7 @@ class Peer:
     letters: list[Taken] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     sessions: int = 0
+    clients: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._listener: socket.socket | None = None
@@ -65,9 +66,10 @@ class Peer:
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):  # stopped
             while True:
-                connection = listener.accept()[0]
+                connection, client = listener.accept()
                 with self._lock:
                     self.sessions += 1
+                    self.clients.append(client[0])
                     self._open.append(connection)
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 

@@ -493,7 +493,29 @@ def test_connector_refused(run: Callable[[Body], None], tmp_path: Path) -> None:
             await bench.connector.connect(
                 Endpoint("127.0.0.1", 25), Talker(bench), TlsMode(), within=5, source="192.0.2.77"
             )
-        assert caught.value.kind == "unreachable"
+        assert caught.value.kind == "source"
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            host = Endpoint(*unused.getsockname())
+            with pytest.raises(ConnectFailed) as caught:
+                await bench.connector.connect(host, Talker(bench), TlsMode(), within=5, source="127.0.0.2")
+        assert caught.value.kind == "refused"
+
+    run(body)
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_connector_goes_out_from_a_source(run: Callable[[Body], None], implicit: bool) -> None:
+    async def body(bench: Bench) -> None:
+        address = await bench.open(Door.SUBMISSIONS if implicit else Door.SUBMISSION)
+        user = Talker(bench, answers=False)
+        mode = TlsMode(implicit=implicit)
+        await bench.connector.connect(Endpoint(*address), user, mode, within=10, source="127.0.0.2")
+        server = await bench.talker(1)
+        assert server.wire.peer.address == "127.0.0.2"
+        assert user.wire.local.address == "127.0.0.2"
+        server.wire.close()
+        await user.done.wait()
 
     run(body)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from ekiden.app import data_folder
 from ekiden.app.config_file import ConfigError, Loaded
 from ekiden.app.config_lines import KeyPath
+from ekiden.app.config_sources import source_lists
 from ekiden.app.doors import bind_doors, close_doors
 from ekiden.app.privileges import Identity, resolve
 from ekiden.app.refusal import StartRefused
@@ -52,6 +54,7 @@ def inspect(loaded: Loaded, *, ports: bool = True) -> list[Finding]:
         *_secrets(loaded, identity),
         *_files(loaded, identity),
         *_unused_routes(loaded),
+        *_sources(loaded),
         *_notes(loaded),
     ]
     if ports and not data_folder.is_in_use(config.data_dir):
@@ -153,6 +156,23 @@ def _unused_routes(loaded: Loaded) -> Iterator[Finding]:
         name = route_name(config.route[above])
         message = f'is never used: the first match wins, and "{name}" above takes all its letters; put it above that'
         yield Finding(Weight.WRONG, loaded.error(("route", index), message))
+
+
+def _sources(loaded: Loaded) -> Iterator[Finding]:
+    """Addresses come and go (DHCP, failover), so one that is missing now stops nothing; its letters wait."""
+    used = {address for _, addresses in source_lists(loaded.config) for address in addresses}
+    for index, source in enumerate(loaded.config.source):
+        if source.address not in used:
+            message = f"no `source` names {source.address}: write it into [delivery], a [[route]] or a [[site]]"
+            yield Finding(Weight.WRONG, loaded.error(("source", index, "address"), message))
+    for path, addresses in source_lists(loaded.config):
+        for index, address in enumerate(addresses):
+            try:
+                with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+                    probe.bind((address, 0))
+            except OSError as error:
+                message = f"this machine cannot send from {address}: {error.strerror}; see `ip address`"
+                yield Finding(Weight.WRONG, loaded.error((*path, index), message))
 
 
 def _notes(loaded: Loaded) -> Iterator[Finding]:

@@ -20,7 +20,9 @@ from ekiden.app.config_values import check_address, parse_duration, parse_size
 from ekiden.config.model import Config, Section, WideNetwork
 
 #: Lists that may also be written as one string.
-_ONE_OR_MANY: Final[frozenset[KeyPath]] = frozenset({("route", "to"), ("route", "sender"), ("route", "account")})
+_ONE_OR_MANY: Final[frozenset[KeyPath]] = frozenset(
+    {("route", key) for key in ("to", "sender", "account", "source")} | {("site", "source"), ("delivery", "source")}
+)
 #: Values of a path key that are no path.
 _NO_PATH: Final = frozenset({"", "-"})
 

@@ -14,6 +14,7 @@ from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_reader import Report
 from ekiden.app.config_routes import check_routes
 from ekiden.app.config_sites import check_sites
+from ekiden.app.config_sources import check_sources
 from ekiden.app.config_values import check_domain, check_host_name, parse_network
 from ekiden.config.model import Config, Section, WideNetwork
 from ekiden.model.door import DOORS, Door
@@ -36,6 +37,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     _check_networks(config, report)
     _check_domains(config, raw, report)
     check_routes(config, report)
+    check_sources(config, report)
     check_sites(config, report)
 
 

@@ -138,6 +138,10 @@ class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
             "Send the password to a server that has not proven its name. Only for a server on this machine or in a lab."
         ),
     ] = False
+    source: Annotated[
+        tuple[str, ...],
+        doc("Addresses of ours that connections go out from, one a family. None: as in [[site]] or [delivery]."),
+    ] = ()
 
 
 class Site(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -169,6 +173,18 @@ class Site(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     family: Annotated[
         str, doc('Addresses of the site that are used: "both" (in turn, IPv6 first), "ipv4" or "ipv6" alone.')
     ] = "both"
+    source: Annotated[
+        tuple[str, ...],
+        doc("Addresses of ours that connections go out from, one a family. None: as in [delivery]."),
+    ] = ()
+
+
+class Source(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    address: Annotated[str, doc("An address of this machine that letters leave from; `source` keys name it.")]
+    helo: Annotated[
+        str,
+        doc("Our name in EHLO from there: what its reverse DNS gives, and what leads back to it. Default: hostname."),
+    ] = ""
 
 
 class Dns(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -193,6 +209,10 @@ class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         64 * 1024 * 1024
     )
     allow_addresses: Annotated[tuple[str, ...], doc("Special-purpose networks that an MX may name (labs).")] = ()
+    source: Annotated[
+        tuple[str, ...],
+        doc('Addresses of ours that connections go out from, one a family: "192.0.2.1". None: the system chooses.'),
+    ] = ()
     mx_port: Annotated[int, doc("Port of MX hosts. Anything but 25 is for labs and tests, and warns at start.")] = 25
 
 
@@ -237,6 +257,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     domain: tuple[Domain, ...] = ()
     route: tuple[Route, ...] = ()
     site: tuple[Site, ...] = ()
+    source: tuple[Source, ...] = ()
     dns: Dns = Dns()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()

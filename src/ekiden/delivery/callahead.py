@@ -95,7 +95,7 @@ class CallAhead:
         owner = _Question(mailbox)
         connection = SmtpConnection(_settings(host, self._hostname), owner, _no_tasks)
         try:
-            await self._connector.connect(host.where, connection, host.tls, within=WITHIN)
+            await self._connector.connect(host.where, connection, host.tls, within=WITHIN, source=host.source.address)
             return await owner.answer
         except ConnectFailed as error:
             return _down(str(error))
@@ -144,7 +144,7 @@ class _Question:
 def _settings(host: Host, hostname: str) -> ClientSettings:
     login = host.credentials
     return ClientSettings(
-        hostname,
+        host.source.helo or hostname,
         host.tls,
         login.username if login is not None else "",
         login.password if login is not None else "",

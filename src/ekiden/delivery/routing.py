@@ -9,7 +9,9 @@ Rules
    comes back to us; when none is left, the letter loops (554 5.4.6).
 3. What a name from outside leads to must be a public address, or allowed: else 550 5.4.4.
 4. A failing resolver delays (451 4.4.3); a name that does not exist fails (550 5.1.2).
-5. Families alternate within a host; nobody races (DESIGN §4): a race would exceed a budget of one connection.
+5. Families alternate within a host; nobody races (DESIGN §4): a race would exceed a budget of one connection. What a
+   `[[site]]` does not want of them is left out.
+6. Each host says from which of our addresses it is reached, and by which name (`policy.source`).
 
 Called by a site when it opens a connection; never per letter.
 """
@@ -22,11 +24,14 @@ from itertools import chain, zip_longest
 from typing import Final, NamedTuple
 
 from ekiden.config.model import Config, Route
+from ekiden.delivery.ourselves import Ourselves
 from ekiden.delivery.site_name import route_site_name, site_name
 from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX
-from ekiden.policy.addresses import is_special_purpose, may_connect
-from ekiden.policy.networks import NetworkSet, parse_address
+from ekiden.policy.addresses import may_connect
+from ekiden.policy.networks import NetworkSet
 from ekiden.policy.route_match import route_name
+from ekiden.policy.site_rules import has_family, rules_for
+from ekiden.policy.source import Given, Source, Sources
 from ekiden.policy.target import Target, is_address, parse_target
 from ekiden.ports.clock import Random
 from ekiden.ports.resolver import AddressAnswer, MxRecord, Resolver, Status
@@ -37,7 +42,7 @@ MX_HOSTS: Final = 16
 #: Addresses tried for one connection. More would hold the letters of the site longer than a retry would.
 ADDRESSES: Final = 10
 
-_LOOPBACK: Final = NetworkSet(("127.0.0.0/8", "::1/128"))
+ANY_SOURCE: Final = Source()
 
 
 class Credentials(NamedTuple):
@@ -54,7 +59,8 @@ class Host(NamedTuple):
     """One place to connect to. `where`: an endpoint, or a Unix socket path. `name`: for TLS and the trail.
 
     `opportunistic`: TLS that fails may be left away on a new connection. `credentials`: None without a login.
-    `site`: the name of the set of hosts it was found in (`site_name`), the same for all hosts of a road."""
+    `site`: the name of the set of hosts it was found in (`site_name`), the same for all hosts of a road. `source`: from
+    which of our addresses."""
 
     where: Endpoint | str
     name: str
@@ -64,6 +70,12 @@ class Host(NamedTuple):
     credentials: Credentials | None = None
     allow_unverified_login: bool = False
     site: str = ""
+    source: Source = ANY_SOURCE
+
+    @property
+    def address(self) -> str:
+        """'' for a Unix socket."""
+        return self.where.address if isinstance(self.where, Endpoint) else ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.where})" if self.name else str(self.where)
@@ -90,10 +102,16 @@ class Routing:
         self._allowed = NetworkSet(config.delivery.allow_addresses)
         self._routes = {route_name(route): route for route in reversed(config.route)}  # the first of equals wins
         self._secrets = dict(secrets)
-        self._ourselves = _Ourselves(config)
+        self._ourselves = Ourselves(config)
+        self._config = config
+        self._sources = Sources(config)
 
     async def road(self, key: str) -> Road:
         """`key`: a next-hop key other than `local`. Never empty. Raises ValueError for a key of no known form."""
+        found = await self._find(key)
+        return found if isinstance(found, NoRoad) else self._with_rules(key, found)
+
+    async def _find(self, key: str) -> Road:
         if key.startswith(ROUTE_PREFIX):
             return await self._by_route(key.removeprefix(ROUTE_PREFIX))
         if key.startswith(VIA_PREFIX):
@@ -105,6 +123,22 @@ class Routing:
         if domain.startswith("["):
             return await self._by_literal(domain)
         return await self._by_mx(domain)
+
+    def _with_rules(self, key: str, hosts: Sequence[Host]) -> Road:
+        """What the `[[site]]` and the route say of all hosts: family and source address."""
+        names = dict.fromkeys(host.name or str(host.where) for host in hosts)
+        rules = rules_for(self._config, next_hop=key, hosts=list(names))
+        fitting = [host for host in hosts if has_family(host.address, rules.family)]
+        if not fitting:
+            wanted = f'[[site]] "{rules.name}" allows {rules.family} alone'
+            return NoRoad(451, "4.4.4", f"{', '.join(names)}: no such address, and {wanted}")
+        route = self._routes.get(key.removeprefix(ROUTE_PREFIX)) if key.startswith(ROUTE_PREFIX) else None
+        given = (
+            Given(route.source if route else (), f'source of [[route]] "{key.removeprefix(ROUTE_PREFIX)}"'),
+            Given(rules.source, f'source of [[site]] "{rules.name}"'),
+        )
+        choose = self._sources.choose
+        return [host._replace(source=choose(host.address, *given)) for host in fitting[:ADDRESSES]]
 
     # -- routes ------------------------------------------------------------------------------------------------------
 
@@ -130,7 +164,7 @@ class Routing:
             wheres = [target.path] if target.path else await self._endpoints(target, reasons)
             site = route_site_name(route)
             hosts.extend(_route_host(route, target, where, credentials)._replace(site=site) for where in wheres)
-        return hosts[:ADDRESSES] or NoRoad(451, "4.4.3", "; ".join(reasons) or f"{called} has no target")
+        return hosts or NoRoad(451, "4.4.3", "; ".join(reasons) or f"{called} has no target")
 
     async def _endpoints(self, target: Target, reasons: list[str]) -> Sequence[Endpoint]:
         if target.is_address:
@@ -210,49 +244,12 @@ class Routing:
                 else:
                     forbidden.append(f"{record.host} has the special-purpose address {address}")
         if hosts:
-            return hosts[:ADDRESSES]
+            return hosts
         if failed:
             return NoRoad(451, "4.4.3", failed[0])
         if forbidden:
             return NoRoad(550, "5.4.4", forbidden[0])
         return NoRoad(550, "5.4.4", f"no mail host of the domain has an address (tried {found[0][0].host})")
-
-
-class _Ourselves:
-    """Who we are, as far as a name from outside could lead back to us (RFC 5321 §5.1)."""
-
-    def __init__(self, config: Config) -> None:
-        self._hostname = config.hostname.lower().rstrip(".")
-        self._listening = [_split_address(text) for text in config.listen.relay]
-
-    def is_named(self, host: str) -> bool:
-        return host == self._hostname
-
-    async def addresses(self, resolver: Resolver, port: int) -> frozenset[str]:
-        """Ours, if we listen at `port`: those configured, and what our own name leads to when we listen on all."""
-        listening = [address for address, ours in self._listening if ours == port]
-        if not any(address in ("0.0.0.0", "::") for address in listening):  # noqa: S104 - compared, not bound
-            return frozenset(map(_plain, listening))
-        answer = await resolver.addresses(self._hostname)
-        return frozenset(map(_plain, (*listening, *answer.addresses)))
-
-    def stands_at(self, address: str, ours: frozenset[str]) -> bool:
-        address = _plain(address)
-        if address in ours:
-            return True
-        wildcard = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - compared, not bound
-        return wildcard in ours and (address in _LOOPBACK or address == wildcard) and is_special_purpose(address)
-
-
-def _plain(address: str) -> str:
-    """One spelling an address; IPv4-mapped IPv6 leads to the same socket as the IPv4 address in it."""
-    return str(parse_address(address) or address)
-
-
-def _split_address(text: str) -> tuple[str, int]:
-    """`ADDRESS:PORT` or `[IPV6]:PORT`, checked when the configuration was read."""
-    host, _, port = text.rpartition(":")
-    return host.strip("[]").lower(), int(port)
 
 
 def _route_host(route: Route, target: Target, where: Endpoint | str, credentials: Credentials | None) -> Host:

@@ -3,14 +3,18 @@
 Rules
 1. It never asks DNS: an endpoint is an address. Which addresses are allowed is delivery's decision (invariant 10).
 2. One attempt, one deadline (`within`) for connecting and an implicit handshake together; no races (DESIGN §4).
-3. Every failure is a `ConnectFailed` with a kind; a user that was never `connected` hears nothing.
+3. Every failure is a `ConnectFailed` with a kind; a user that was never `connected` hears nothing. A source address
+   that cannot be bound is `source`: it says nothing about the host.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import socket
 import ssl
+import sys
 from typing import Any, Final
 
 from ekiden.net.faults import report_fault
@@ -27,6 +31,8 @@ _KINDS: Final = {
     errno.ECONNRESET: "reset",
     errno.EPIPE: "reset",
 }
+#: ip(7), Linux 4.2; the socket module has the name since Python 3.12 only.
+_BIND_ADDRESS_NO_PORT: Final = 24 if sys.platform == "linux" else None
 
 
 class SocketConnector:
@@ -58,18 +64,42 @@ class SocketConnector:
                 if isinstance(host, str):
                     await self._loop.create_unix_connection(lambda: wire, host, **options)
                 else:
-                    options["local_addr"] = (source, 0) if source else None
-                    await self._loop.create_connection(lambda: wire, host.address, host.port, **options)
+                    if source:
+                        options["sock"] = await self._connected_from(source, host)
+                    else:
+                        options |= {"host": host.address, "port": host.port}
+                    await self._loop.create_connection(lambda: wire, **options)
         except TimeoutError:
             wire.abort()
             raise ConnectFailed("timeout", f"{host}: no connection within {within:g} s") from None
         except OSError as error:
             wire.abort()
             raise _failed(host, error) from None
+        except ConnectFailed:
+            wire.abort()
+            raise
         except asyncio.CancelledError:
             wire.abort()
             raise
         return wire
+
+    async def _connected_from(self, source: str, host: Endpoint) -> socket.socket:
+        """A socket of our own, so that a source that is not ours is told from a host that cannot be reached."""
+        made = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            made.settimeout(0)
+            if _BIND_ADDRESS_NO_PORT is not None:  # else an address could not have more connections than ports
+                with contextlib.suppress(OSError):
+                    made.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+            try:
+                made.bind((source, 0))
+            except OSError as error:
+                raise ConnectFailed("source", error.strerror or str(error)) from None
+            await self._loop.sock_connect(made, (host.address, host.port))
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     def close(self) -> None:
         self.wires.abort_all()

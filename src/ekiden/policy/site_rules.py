@@ -22,7 +22,7 @@ from ekiden.policy.route_match import pattern_matches
 
 class SiteRules(NamedTuple):
     """`name`: the `match` of the `[[site]]` that decided, '' without one. `connections`: at once, in all workers
-    together. `…_per_minute` 0: no limit. `family`: "both", "ipv4" or "ipv6"."""
+    together. `…_per_minute` 0: no limit. `family`: "both", "ipv4" or "ipv6". `source`: addresses of ours."""
 
     name: str
     connections: int
@@ -32,6 +32,12 @@ class SiteRules(NamedTuple):
     letters_per_minute: int
     retry: RetrySchedule
     family: str
+    source: tuple[str, ...] = ()
+
+
+def has_family(address: str, family: str) -> bool:
+    """Whether a host at `address` ('': a Unix socket) may be used with that `family`."""
+    return family == "both" or not address or (":" in address) == (family == "ipv6")
 
 
 def rules_for(config: Config, *, next_hop: str, hosts: Sequence[str]) -> SiteRules:
@@ -69,4 +75,5 @@ def _rules(config: Config, site: Site) -> SiteRules:
             longest=site.retry_longest or usual.longest,
         ),
         family=site.family,
+        source=site.source,
     )

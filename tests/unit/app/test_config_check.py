@@ -142,3 +142,11 @@ def test_a_route_that_is_never_used_is_a_problem(folder: Path) -> None:
     (found,) = [f for f in look(folder, usual + last) if f.error.key.startswith("route")]
     assert (found.weight, found.error.key) == (Weight.WRONG, "route[2]")
     assert '"*" above takes all its letters' in found.error.message
+
+
+def test_a_source_that_this_machine_does_not_have_is_a_problem(folder: Path) -> None:
+    text = '[delivery]\nsource = ["127.0.0.2", "2001:db8::1"]\n[[source]]\naddress = "192.0.2.7"\n'
+    found = [f for f in look(folder, text) if f.weight is Weight.WRONG]
+    assert [f.error.key for f in found] == ["delivery.source[2]", "source[1].address"]
+    assert "cannot send from 2001:db8::1" in found[0].error.message
+    assert "no `source` names 192.0.2.7" in found[1].error.message

@@ -39,3 +39,16 @@ def test_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         hosts.note_failed(f"/{number}", 0.0)
         assert len(hosts._failed) <= 3
+
+
+def test_the_family_that_worked() -> None:
+    memory = HostMemory()
+    assert memory.family_of("a.test", 0.0) == ""
+    memory.note_family("a.test", 0.0, ipv6=True)
+    memory.note_family("a.test", 100.0, ipv6=False)
+    assert memory.family_of("a.test", 100.0) == "ipv6"
+    assert memory.family_of("a.test", SECONDS + 1) == ""  # what was noted while it lasted did not prolong it
+    memory.prefer_ipv4("a.test", 100.0)
+    assert memory.family_of("a.test", SECONDS + 50) == "ipv4"
+    memory.clear()
+    assert memory.family_of("a.test", 100.0) == ""

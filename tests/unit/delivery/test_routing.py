@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ekiden.config.model import Config, Delivery, Listen, Route
+from ekiden.config.model import Config, Delivery, Listen, Route, Site
 from ekiden.delivery.routing import Credentials, Host, NoRoad, Routing, alternate
 from ekiden.ports.wire import Endpoint, TlsMode
 from tests.fakes.clock import FakeRandom
@@ -24,13 +24,16 @@ def routing(
     allow: tuple[str, ...] = (),
     mx_port: int = 25,
     random: FakeRandom | None = None,
+    sites: tuple[Site, ...] = (),
+    source: tuple[str, ...] = (),
 ) -> Routing:
     config = Config(
         hostname="mail.example.test",
         data_dir="/d",
         listen=Listen(relay=relay),
         route=routes,
-        delivery=Delivery(allow_addresses=allow, mx_port=mx_port),
+        site=sites,
+        delivery=Delivery(allow_addresses=allow, mx_port=mx_port, source=source),
     )
     return Routing(config, secrets or {}, resolver or FakeResolver(), random or FakeRandom())
 
@@ -267,6 +270,39 @@ async def test_a_route_is_found_by_its_name() -> None:
     table = routing(None, Route(match="*", to=("smtp://10.0.0.1",)), named, secrets={"shop": Credentials("me", "x")})
     (host,) = hosts(await table.road("route:shop"))
     assert (str(host.where), host.credentials) == ("10.0.0.2:25", Credentials("me", "x"))
+
+
+# -- families and sources
+
+
+async def test_a_site_may_want_one_family() -> None:
+    resolver = FakeResolver(mx={"far.test": [(1, "a.test")]}, addresses={"a.test": [PUBLIC, SIX]})
+    for family, expected in (("ipv4", [f"{PUBLIC}:25"]), ("ipv6", [f"[{SIX}]:25"])):
+        site = Site(match="a.test", family=family)
+        assert wheres(await routing(resolver, sites=(site,)).road("mx:far.test")) == expected
+    resolver.address_records["a.test"] = [PUBLIC]
+    road = await routing(resolver, sites=(Site(match="*.test", family="ipv6"),)).road("mx:far.test")
+    assert isinstance(road, NoRoad)
+    assert (road.code, road.status) == (451, "4.4.4")
+    assert '[[site]] "*.test" allows ipv6 alone' in road.text
+
+
+async def test_where_connections_go_out_from() -> None:
+    """The route's word comes before the site's, and that before [delivery]."""
+    addresses = {"a.lan": [PUBLIC, SIX], "far.test": [PUBLIC, SIX], "other.test": [PUBLIC]}
+    table = routing(
+        FakeResolver(addresses=addresses),
+        Route(match="*", name="via-lan", to=("smtp://a.lan", "lmtp+unix:///s"), source=("192.0.2.1", "2001:db8::1")),
+        sites=(Site(match="a.lan", source=("192.0.2.2",)), Site(match="far.test", source=("192.0.2.3",))),
+        source=("192.0.2.4",),
+    )
+    six, four, unix = hosts(await table.road("route:via-lan"))
+    assert (six.source.address, four.source.address, unix.source.address) == ("2001:db8::1", "192.0.2.1", "")
+    assert four.source.said_by == 'source of [[route]] "via-lan"'
+    six, four = hosts(await table.road("mx:far.test"))
+    assert (six.source.address, four.source.address) == ("", "192.0.2.3")
+    (four,) = hosts(await table.road("mx:other.test"))
+    assert (four.source.address, four.source.said_by) == ("192.0.2.4", "[delivery] source")
 
 
 async def test_a_key_of_no_known_form_is_a_bug() -> None:

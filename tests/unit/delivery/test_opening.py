@@ -1,0 +1,90 @@
+"""Which host and family comes first, and from which of our addresses."""
+
+from __future__ import annotations
+
+from ekiden.config.model import Config, Delivery, Domain, Route, Source
+from ekiden.delivery.memory import SECONDS, HostMemory
+from ekiden.delivery.opening import in_order
+from ekiden.delivery.routing import Host
+from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode
+from tests.fakes.smtp_server import FakeSmtpServer
+from tests.unit.delivery.post_office import PostOffice
+
+FOUR, SIX = Endpoint("20.0.0.1", 25), Endpoint("2a00:1450::1", 25)
+
+
+def host(name: str, address: str) -> Host:
+    return Host(Endpoint(address, 25), name, TlsMode())
+
+
+A6, A4, B6, B4 = host("a", "2a00::a"), host("a", "20.0.0.1"), host("b", "2a00::b"), host("b", "20.0.0.2")
+
+
+def test_the_family_that_worked_comes_first_within_its_host() -> None:
+    memory = HostMemory()
+    road = [A6, A4, B6, B4]
+    assert in_order(road, memory, 0.0) == road
+    memory.note_family("a", 0.0, ipv6=False)
+    assert in_order(road, memory, 0.0) == [A4, A6, B6, B4]
+    memory.note_failed(A4.where, 0.0)
+    assert in_order(road, memory, 0.0) == [A6, B6, B4, A4]
+    assert in_order(road, memory, SECONDS + 1) == road
+
+
+def dual(office: PostOffice, six: FakeSmtpServer | ConnectFailed, four: FakeSmtpServer | ConnectFailed) -> None:
+    office.resolver.mx_records["far.test"] = [(1, "mx.far.test")]
+    office.resolver.address_records["mx.far.test"] = [SIX.address, FOUR.address]
+    office.connector.targets |= {SIX: six, FOUR: four}
+
+
+async def test_a_family_that_does_not_work_costs_one_attempt_for_a_while() -> None:
+    async with PostOffice() as office:
+        dual(office, ConnectFailed("timeout", "no answer"), FakeSmtpServer())
+        await office.send("a@far.test")
+        await office.settle()
+        await office.pass_time(30)  # the connection is closed
+        office.delivery._memory._failed.clear()  # only the family is remembered
+        await office.send("b@far.test")
+        await office.settle()
+        assert [where for where, _ in office.connector.calls] == [SIX, FOUR, FOUR]
+        await office.pass_time(SECONDS, step=30)
+        await office.send("c@far.test")
+        await office.settle()
+        assert [where for where, _ in office.connector.calls][3:] == [SIX, FOUR]
+
+
+def settings(**delivery: tuple[str, ...]) -> Config:
+    return Config(
+        hostname="mail.example.test",
+        data_dir="/d",
+        domain=(Domain(name="example.test"),),
+        source=(Source(address="192.0.2.1", helo="mx1.example.test"),),
+        route=(Route(match="route.test", to=("smtp://20.0.0.1",), source=("192.0.2.2",)),),
+        delivery=Delivery(**delivery),
+    )
+
+
+async def test_each_family_has_its_source_and_its_name() -> None:
+    async with PostOffice(settings(source=("192.0.2.1",))) as office:
+        four = FakeSmtpServer()
+        dual(office, ConnectFailed("timeout", "no answer"), four)
+        await office.send("a@far.test")
+        await office.settle()
+        assert office.connector.sources == ["", "192.0.2.1"]
+        assert four.lines[0] == "EHLO mx1.example.test"
+        await office.send("a@route.test")
+        await office.settle()
+        assert office.connector.sources[2:] == ["192.0.2.2"]
+        assert [line for line in four.lines if line.startswith("EHLO")][1] == "EHLO mail.example.test"
+
+
+async def test_a_source_that_is_not_ours_delays_and_names_its_key() -> None:
+    async with PostOffice(settings()) as office:
+        office.connector.targets[FOUR] = ConnectFailed("source", "Cannot assign requested address")
+        letter = await office.send("a@route.test")
+        await office.settle()
+        (outcome,) = await office.outcomes(letter)
+        assert (outcome.kind.value, outcome.status) == ("delayed", "4.3.5")
+        assert 'source of [[route]] "route.test"' in outcome.text
+        assert "192.0.2.2" in outcome.text
+        assert not office.delivery._memory.has_failed(FOUR, office.clock.monotonic())
