@@ -11,7 +11,7 @@ from ekiden.cli.output import echo_json, safe, table
 
 if TYPE_CHECKING:
     from ekiden.app.config_check import Finding
-    from ekiden.config.model import Config
+    from ekiden.config.model import Config, Site
 
 
 @click.group()
@@ -68,7 +68,14 @@ def _summary(config: Config) -> dict[str, Any]:
         "doors": {door.value: list(config.listen.addresses(door)) for door in Door if config.listen.addresses(door)},
         "domains": [{"name": domain.name, "recipients": domain.recipients} for domain in config.domain],
         "routes": [{"match": route.match, "to": list(route.to)} for route in config.route],
+        "sites": [_said(site) for site in config.site],
     }
+
+
+def _said(site: Site) -> dict[str, Any]:
+    """`match`, and what this site does not leave to others."""
+    usual = type(site)(match="")
+    return {key: value for key in site.__struct_fields__ if (value := getattr(site, key)) != getattr(usual, key)}
 
 
 def _print_summary(path: str, config: Config) -> None:
@@ -78,4 +85,11 @@ def _print_summary(path: str, config: Config) -> None:
     rows += [("domain", domain["name"], f"recipients: {domain['recipients']}") for domain in summary["domains"]]
     rows += [("route", route["match"], " then ".join(route["to"])) for route in summary["routes"]]
     rows += [] if any(route["match"] == "*" for route in summary["routes"]) else [("route", "all others", "by MX")]
+    for site in summary["sites"]:
+        rules = ", ".join(
+            f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+            for key, value in site.items()
+            if key != "match"
+        )
+        rows.append(("site", site["match"], rules or "as in [delivery]"))
     click.echo(table(("", "NAME", "WHERE"), rows))

@@ -50,6 +50,26 @@ def test_outside_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "ekiden.toml:2: data_dir: " in capsys.readouterr().err
 
 
+def test_sites_and_what_they_say_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sites = """\
+[[site]]
+match = "*.big.test"
+connections = 2
+retry_first = "10m"
+[[site]]
+match = "*"
+"""
+    assert check(tmp_path, GOOD + sites) == 0
+    out = capsys.readouterr().out
+    assert ["site", "*.big.test", "connections", "2,", "retry_first", "600"] in [
+        line.split() for line in out.splitlines()
+    ]
+    assert "as in [delivery]" in out
+    assert check(tmp_path, GOOD + sites, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["sites"] == [{"match": "*.big.test", "connections": 2, "retry_first": 600.0}, {"match": "*"}]
+
+
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tmp_path, GOOD, "--json") == 0
     said = json.loads(capsys.readouterr().out)
