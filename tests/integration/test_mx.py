@@ -75,7 +75,19 @@ addressed       MX    10 ourselves.hosts
 private         MX    10 private.hosts
 nowhere         MX    10 nothing.hosts
 empty           TXT   "neither MX nor address"
-"""
+chain           CNAME chain2
+chain2          CNAME alias
+alias.hosts     CNAME b.hosts
+aliased         MX    10 alias.hosts
+null-alias      CNAME null
+nick.hosts      CNAME mail.example
+nicked          MX    10 nick.hosts
+loop            CNAME loop2
+loop2           CNAME loop
+numeric         MX    10 127.0.0.3.
+half-numeric    MX    5  127.0.0.3.
+half-numeric    MX    10 a.hosts
+""" + "".join(f"many{n}.hosts A 127.0.0.2\nmany MX 10 many{n}.hosts\n" for n in range(40))
 #: Domain -> the host that must get the letter.
 TAKEN = {
     "order.test": "a",
@@ -85,6 +97,10 @@ TAKEN = {
     "both.test": "b",
     "alias.test": "a",
     "backup.test": "a",
+    "chain.test": "a",
+    "aliased.test": "b",
+    "half-numeric.test": "a",
+    "many.test": "a",
 }
 #: Domain -> what comes of it at once.
 REFUSED = {
@@ -95,7 +111,13 @@ REFUSED = {
     "addressed.test": ("failed", "554 5.4.6"),
     "private.test": ("failed", "550 5.4.4"),
     "nowhere.test": ("failed", "550 5.4.4"),
-    "broken": ("delayed", "451 4.4.3"),
+    "null-alias.test": ("failed", "556 5.1.10"),
+    "nicked.test": ("failed", "554 5.4.6"),
+    "numeric.test": ("failed", "550 5.4.4 numeric.test names the address 127.0.0.3 where the name of a host belongs"),
+    "loop.test": ("delayed", "451 4.4.3 loop.test MX: more than 8 CNAMEs in a row"),
+    # the name server is named: it is where the postmaster has to look
+    "broken": ("delayed", "451 4.4.3 broken MX: SERVFAIL from 127.0.0.1:"),
+    "not.ours": ("delayed", "451 4.4.3 not.ours MX: REFUSED from 127.0.0.1:"),
 }
 
 

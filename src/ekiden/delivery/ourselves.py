@@ -17,18 +17,21 @@ class Ourselves:
 
     def __init__(self, config: Config) -> None:
         self._hostname = config.hostname.lower().rstrip(".")
+        self._names = {self._hostname, *(source.helo.lower() for source in config.source if source.helo)}
+        self._sources = tuple(source.address for source in config.source)
         self._listening = [_split_address(text) for text in config.listen.relay]
 
     def is_named(self, host: str) -> bool:
-        return host == self._hostname
+        return host in self._names
 
     async def addresses(self, resolver: Resolver, port: int) -> frozenset[str]:
-        """Ours, if we listen at `port`: those configured, and what our own name leads to when we listen on all."""
+        """Ours, if we listen at `port`: those configured, and when we listen on all, those that we send from and what
+        our own name leads to."""
         listening = [address for address, ours in self._listening if ours == port]
         if not any(address in ("0.0.0.0", "::") for address in listening):  # noqa: S104 - compared, not bound
             return frozenset(map(_plain, listening))
         answer = await resolver.addresses(self._hostname)
-        return frozenset(map(_plain, (*listening, *answer.addresses)))
+        return frozenset(map(_plain, (*listening, *self._sources, *answer.addresses)))
 
     def stands_at(self, address: str, ours: frozenset[str]) -> bool:
         address = _plain(address)

@@ -196,7 +196,11 @@ class Routing:
             return await self._implicit(domain)
         if all(not record.host for record in mx.records):
             return NoRoad(556, "5.1.10", f"the domain {domain} takes no mail (null MX)")
-        records = self._order([record for record in mx.records if record.host])
+        named = [record for record in mx.records if record.host and not is_address(record.host.strip("[]"))]
+        if not named:  # RFC 5321 §5.1: the data of an MX record is a name
+            host = next(record.host for record in mx.records if record.host)
+            return NoRoad(550, "5.4.4", f"{domain} names the address {host} where the name of a host belongs")
+        records = self._order(named)
         answers = await asyncio.gather(*(self._resolver.addresses(record.host) for record in records))
         return await self._judge(list(zip(records, answers, strict=True)), mx.records)
 
@@ -218,10 +222,9 @@ class Routing:
         records = records or [record for record, _ in found]
         ours = await self._ourselves.addresses(self._resolver, self._port)
         us = self._ourselves
-        mine = [
-            record.preference
-            for record, answer in found
-            if us.is_named(record.host) or any(us.stands_at(address, ours) for address in answer.addresses)
+        mine = [record.preference for record in records if us.is_named(record.host)]
+        mine += [
+            r.preference for r, answer in found if any(us.stands_at(address, ours) for address in answer.addresses)
         ]
         if mine:
             found = [(record, answer) for record, answer in found if record.preference < min(mine)]

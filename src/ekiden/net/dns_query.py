@@ -60,7 +60,10 @@ async def _follow(servers: Sequence[Endpoint], name: dns.name.Name, kind: str) -
         response = await _response(servers, asked, kind)
         if isinstance(response, str):
             return failed(f"{_text(name)} {kind}: {response}")
-        chain = response.resolve_chaining()
+        try:
+            chain = response.resolve_chaining()
+        except dns.message.ChainTooLong:  # a loop, within one answer
+            break
         if chain.answer is not None or chain.cnames or response.authority:
             ttl = chain.minimum_ttl if ttl is None else min(ttl, chain.minimum_ttl)
         if chain.answer is not None:

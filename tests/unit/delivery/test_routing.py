@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ekiden.config.model import Config, Delivery, Listen, Route, Site
+from ekiden.config.model import Config, Delivery, Listen, Route, Site, Source
 from ekiden.delivery.routing import Credentials, Host, NoRoad, Routing, alternate
 from ekiden.ports.wire import Endpoint, TlsMode
 from tests.fakes.clock import FakeRandom
@@ -26,6 +26,7 @@ def routing(
     random: FakeRandom | None = None,
     sites: tuple[Site, ...] = (),
     source: tuple[str, ...] = (),
+    sources: tuple[Source, ...] = (),
 ) -> Routing:
     config = Config(
         hostname="mail.example.test",
@@ -33,6 +34,7 @@ def routing(
         listen=Listen(relay=relay),
         route=routes,
         site=sites,
+        source=sources,
         delivery=Delivery(allow_addresses=allow, mx_port=mx_port, source=source),
     )
     return Routing(config, secrets or {}, resolver or FakeResolver(), random or FakeRandom())
@@ -144,6 +146,39 @@ async def test_we_are_the_backup_only_better_hosts_are_tried() -> None:
         addresses={"a.test": [PUBLIC], "mail.example.test": ["20.0.0.7"], "b.test": [OTHER], "c.test": ["20.0.0.3"]},
     )
     assert wheres(await routing(resolver).road("mx:far.test")) == [f"{PUBLIC}:25"]
+
+
+async def test_we_are_the_backup_among_more_hosts_than_are_looked_at() -> None:
+    """Chance may leave ourselves out of the sixteen; hosts as far away as we are would send the letter to us."""
+    others = [(20, f"h{number}.test") for number in range(40)]
+    resolver = FakeResolver(
+        mx={"far.test": [(10, "a.test"), (20, "mail.example.test"), *others]},
+        addresses={"a.test": [PUBLIC]} | {name: [OTHER] for _, name in others},
+    )
+    for seed in range(10):
+        assert wheres(await routing(resolver, random=FakeRandom(seed)).road("mx:far.test")) == [f"{PUBLIC}:25"]
+
+
+async def test_addresses_and_names_that_we_send_from_are_ours() -> None:
+    sources = (Source(address="20.0.0.5", helo="mx5.example.test"),)
+    resolver = FakeResolver(
+        mx={"far.test": [(1, "mx5.example.test")], "other.test": [(1, "x.test")]},
+        addresses={"mx5.example.test": [PUBLIC], "x.test": ["20.0.0.5"]},
+    )
+    for domain in ("far.test", "other.test"):
+        road = await routing(resolver, sources=sources).road(f"mx:{domain}")
+        assert isinstance(road, NoRoad)
+        assert road.status == "5.4.6"
+
+
+async def test_an_mx_that_is_an_address_is_no_host() -> None:
+    resolver = FakeResolver(
+        mx={"far.test": [(1, PUBLIC)], "mixed.test": [(1, PUBLIC), (2, "a.test")]}, addresses={"a.test": [OTHER]}
+    )
+    road = await routing(resolver).road("mx:far.test")
+    assert isinstance(road, NoRoad)
+    assert (road.code, road.status) == (550, "5.4.4")
+    assert wheres(await routing(resolver).road("mx:mixed.test")) == [f"{OTHER}:25"]
 
 
 @pytest.mark.parametrize(
