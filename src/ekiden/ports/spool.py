@@ -10,7 +10,7 @@ Contract
 3. `record` is one transaction: outcomes, next attempt, reports (new letters of ours) and expansions stand or fall
    together. A letter without legs is gone, content included.
 4. In a group commit one verb's failure never undoes its neighbours.
-5. `apply` only steers (hold, release, retry), in slices; what takes legs out of the queue
+5. `apply` and `reroute` only steer, in slices; what takes legs out of the queue
    (remove, bounce) goes through `claim_for_removal` and `record`.
    What is held (`hold_reason` is not empty) is held again when such a claim is given back or freed.
 6. All methods are called on the loop's thread; engines do their I/O elsewhere and wake the loop once a batch.
@@ -146,6 +146,10 @@ class Steer(StrEnum):
     RETRY = "retry"
 
 
+#: What becomes of a leg that is sent another way: all of its recipients, by next hop. Pure.
+Rekey = Callable[[Envelope, Leg], Sequence[NewLeg]]
+
+
 class Suspension(msgspec.Struct):
     """Nothing is sent to `site` (a next-hop key, a domain or the name of an MX host) until then.
 
@@ -232,6 +236,21 @@ class Spool(Protocol):
     async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
         """Claims the legs of the letter that no living worker is trying right now; with a `selection` only those
         that it means as they are at that moment."""
+
+    async def reroute(
+        self,
+        selection: Selection,
+        rekey: Rekey,
+        *,
+        now: float,
+        changed: Callable[[int], None] | None = None,
+    ) -> int:
+        """How many legs go another way now, as `rekey` says: the first leg that it makes takes the leg's place, more
+        of them become further legs of the letter. They are due at once, or held if the leg was; attempts, flow and
+        priority stay. In slices, and claimed legs are left alone, as by `apply`."""
+
+    async def waiting(self, next_hop: str) -> int:
+        """How many legs wait to go this way (none that is held or being tried), without reading other ones."""
 
     async def shape(self, edges: Sequence[float]) -> dict[str, list[int]]:
         """Legs by next-hop key and age, without reading letters: `len(edges) + 1` counts a key. `edges`: times of

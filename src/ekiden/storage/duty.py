@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ekiden.model.envelope import NewLeg
+from ekiden.model.envelope import Leg, NewLeg
 from ekiden.model.outcome import OutcomeKind
 from ekiden.ports.spool import Record, TrailEntry
 
@@ -46,6 +46,14 @@ def check_record(record: Record) -> None:
         check_legs(report.legs)
     for leg in record.expanded:
         check_legs((leg,))
+
+
+def check_rekeyed(leg: Leg, new: Sequence[NewLeg]) -> None:
+    """Raises ValueError unless each recipient of the leg goes on, once."""
+    check_legs(new)
+    before = sorted(recipient.forward_path for recipient in leg.recipients)
+    if before != sorted(recipient.forward_path for one in new for recipient in one.recipients):
+        raise ValueError(f"the recipients of a leg to {leg.next_hop} would not all be sent on, or twice")
 
 
 def trail_entry(record: Record, now: float, reports: list[int]) -> TrailEntry:

@@ -5,7 +5,8 @@ Rules
 2. Several spools on one store are several processes' views: `MemorySpool(clock, incarnation=2, shared=first)`.
 3. For tests: `fail_next(verb, error)` makes the next call of a verb fail (begin, write, accept, claim, next_due,
    record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts,
-   shape, suspend_site, resume_site, suspensions); between `pause()` and `resume()` accept, record and release stay
+   shape, reroute, waiting, suspend_site, resume_site, suspensions); between `pause()` and `resume()` accept, record and
+   release stay
    unanswered, as while a commit runs.
 """
 
@@ -27,13 +28,14 @@ from ekiden.ports.spool import (
     Draft,
     QueuedLetter,
     Record,
+    Rekey,
     Selection,
     SpoolFailed,
     Steer,
     Suspension,
     TrailEntry,
 )
-from ekiden.storage.duty import UNTOLD, check_legs, check_record, message_id_key, trail_entry
+from ekiden.storage.duty import UNTOLD, check_legs, check_record, check_rekeyed, message_id_key, trail_entry
 from ekiden.storage.memory.content import MemoryContent, MemoryDraft
 from ekiden.storage.memory.turns import Turns
 from ekiden.storage.selection import means_leg, means_letter, steered
@@ -272,6 +274,29 @@ class MemorySpool:
             changed(count)
         return count
 
+    async def reroute(
+        self,
+        selection: Selection,
+        rekey: Rekey,
+        *,
+        now: float,
+        changed: Callable[[int], None] | None = None,
+    ) -> int:
+        self._guard("reroute")
+        count = 0
+        for number, letter in self._store.letters.items():
+            if means_letter(selection, number, letter.envelope):
+                meant = [s for s in letter.legs.values() if s.claimed_by is None and means_leg(selection, s.leg)]
+                count += sum([_reroute(letter, stored, rekey, now) for stored in meant])
+        if changed is not None and count:
+            changed(count)
+        return count
+
+    async def waiting(self, next_hop: str) -> int:
+        self._guard("waiting")
+        stored = [stored for letter in self._store.letters.values() for stored in letter.legs.values()]
+        return sum(one.leg.next_hop == next_hop and one.leg.next_attempt is not None for one in stored)
+
     async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
         self._guard("claim_for_removal")
         found = self._store.letters.get(letter)
@@ -375,6 +400,22 @@ class MemorySpool:
                     stored.wait_until(now)
                     freed += 1
         return freed
+
+
+def _reroute(letter: _Letter, stored: _Stored, rekey: Rekey, now: float) -> bool:
+    leg = stored.leg
+    new = rekey(letter.envelope, _copy(leg))
+    check_rekeyed(leg, new)
+    first, *others = new
+    if not others and (first.next_hop, first.recipients) == (leg.next_hop, leg.recipients):
+        return False
+    for part in others:
+        made = letter.add(leg.letter, msgspec.structs.replace(part, flow=leg.flow, priority=leg.priority), now, None)
+        made.attempts, made.hold_reason = leg.attempts, leg.hold_reason
+        letter.legs[made.number].wait_until(now)
+    leg.next_hop, leg.recipients = first.next_hop, _copies(first.recipients)
+    stored.wait_until(now)
+    return True
 
 
 def _is_due(leg: Leg, now: float) -> bool:

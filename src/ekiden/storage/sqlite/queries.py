@@ -32,6 +32,7 @@ from ekiden.storage.selection import (
 from ekiden.storage.sqlite.connection import open_for_reading, rows
 from ekiden.storage.sqlite.history import Days
 from ekiden.storage.sqlite.migrations import require
+from ekiden.storage.sqlite.rerouting import Found
 from ekiden.storage.sqlite.schema import APPLICATION_ID, STEPS
 
 #: Legs read at once by a listing, and changed at most by one transaction of a bulk verb (DESIGN §4, "One writer at a
@@ -124,6 +125,27 @@ class Queries:
         """The legs that `steer` would change among the next PAGE ones behind `after`, and where to go on."""
         page, more = self._meant(selection, after)
         return [row[:2] for row in page if steered(steer, _state(row))], more
+
+    def reroutable(self, selection: Selection, after: LegKey) -> tuple[list[Found], LegKey | None]:
+        """The legs meant that nobody is trying among the next PAGE ones behind `after`, and where to go on."""
+        page, more = self._meant(selection, after)
+        found: list[Found] = []
+        envelope: Envelope | None = None
+        for row in page:
+            if row[7] is None:
+                if not found or found[-1].leg.letter != row[0]:
+                    envelope = self.envelope(row[0])
+                if envelope is not None:
+                    found.append(Found(envelope, leg_of(row), row[9]))
+        return found, more
+
+    def waiting(self, next_hop: str) -> int:
+        question = "SELECT count(*) FROM leg INDEXED BY leg_hop WHERE priority = ? AND next_hop = ? AND"
+        each = (
+            self._connection.execute(f"{question} next_attempt IS NOT NULL", (priority, next_hop)).get
+            for priority in priorities(self._connection)
+        )
+        return sum(each)
 
     def _meant(self, selection: Selection, after: LegKey) -> tuple[list[Any], LegKey | None]:
         first, end = id_range(selection)

@@ -78,6 +78,9 @@ class SpoolReader:
             after = await self._ask(lambda: self._queries.shape_page(firsts, shape, start))  # noqa: B023 - awaited here
         return shape
 
+    async def waiting(self, next_hop: str) -> int:
+        return await self._ask(lambda: self._queries.waiting(next_hop))
+
     async def suspensions(self) -> list[Suspension]:
         return await self._ask(self._queries.suspensions)
 

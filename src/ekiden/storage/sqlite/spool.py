@@ -26,10 +26,10 @@ import apsw
 from ekiden.model.envelope import Envelope, Leg, LegState, NewLeg
 from ekiden.model.ids import IdSequence, Incarnation, LetterId
 from ekiden.ports.clock import Clock
-from ekiden.ports.spool import Claim, Content, Draft, Record, Selection, SpoolFailed, Steer, Suspension
+from ekiden.ports.spool import Claim, Content, Draft, Record, Rekey, Selection, SpoolFailed, Steer, Suspension
 from ekiden.storage.duty import check_legs, check_record, trail_entry
 from ekiden.storage.memory.content import MemoryContent
-from ekiden.storage.sqlite import verbs
+from ekiden.storage.sqlite import rerouting, verbs
 from ekiden.storage.sqlite.claims import Incarnations
 from ekiden.storage.sqlite.connection import DatabaseRefused, WriteLock, open_database, transaction
 from ekiden.storage.sqlite.content import ContentFiles, FileContent, SpoolDraft
@@ -287,6 +287,27 @@ class SqliteSpool(SpoolReader):
             keys, after = await self._ask(lambda: self._queries.steered_keys(selection, steer, start))  # noqa: B023
             if keys:
                 part = await self._do(lambda c: verbs.steer_legs(c, steer, keys, now, reason))  # noqa: B023
+                count += part
+                if changed is not None and part:
+                    changed(part)
+        return count
+
+    async def reroute(
+        self,
+        selection: Selection,
+        rekey: Rekey,
+        *,
+        now: float,
+        changed: Callable[[int], None] | None = None,
+    ) -> int:
+        count = 0
+        after: LegKey | None = START
+        while after is not None:
+            start = after
+            found, after = await self._ask(lambda: self._queries.reroutable(selection, start))  # noqa: B023
+            changes = rerouting.changes(found, rekey, verbs.encode, now)
+            if changes:
+                part = await self._do(lambda c: rerouting.change(c, changes))  # noqa: B023 - awaited here
                 count += part
                 if changed is not None and part:
                     changed(part)
