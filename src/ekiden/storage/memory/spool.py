@@ -6,8 +6,7 @@ Rules
 3. For tests: `fail_next(verb, error)` makes the next call of a verb fail (begin, write, accept, claim, next_due,
    record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts,
    shape, reroute, waiting, suspend_site, resume_site, suspensions); between `pause()` and `resume()` accept, record and
-   release stay
-   unanswered, as while a commit runs.
+   release stay unanswered, as while a commit runs.
 """
 
 from __future__ import annotations
