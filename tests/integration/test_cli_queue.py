@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -54,6 +55,7 @@ class House:
         draft = self.spool.begin()
         draft.write(CONTENT)
         envelope = Envelope(sender, self.clock.now(), Origin(door="relay", client="192.0.2.1"), len(CONTENT))
+        envelope.header_octets = CONTENT.index(b"\r\n\r\n") + 4
         envelope.message_id = f"<{sender or 'null'}>"
         self.claims = await self.spool.accept(draft, envelope, [NewLeg(hop, [Recipient(recipient)])], claim=claim)
         return render_id(draft.letter)
@@ -101,7 +103,62 @@ async def test_show_and_trace_tell_the_attempt(house):
 
 
 async def test_content_comes_out_octet_for_octet(house):
+    header, empty, _ = CONTENT.partition(b"\r\n\r\n")
     assert house.run("queue", "show", house.fresh, "--content", text=False) == CONTENT
+    assert house.run("queue", "show", house.fresh, "--header", text=False) == header + empty
+    told = json.loads(house.run("queue", "show", house.fresh, "--content", "--json"))
+    assert (base64.b64decode(told["content_base64"]), told["octets"]) == (CONTENT, len(CONTENT))
+    told = json.loads(house.run("queue", "show", house.fresh, "--header", "--json"))
+    assert base64.b64decode(told["header_base64"]) == header + empty
+    house.run("queue", "show", house.fresh, "--header", "--content", status=2)
+
+
+async def test_a_site_is_suspended_and_resumed(house):
+    text = house.run("queue", "suspend", "Near.test", "--for", "2h", "--reason", "they asked")
+    assert text.startswith("near.test is suspended until ")
+    assert text.endswith(f" (by {operator()}: they asked); 1 leg waits for the domain near.test\n")
+    assert "1 site is suspended" in house.run("queue", "list")
+    assert "why: near.test is suspended until" in house.run("queue", "show", house.fresh)
+    story = json.loads(house.run("queue", "show", house.fresh, "--json"))
+    assert (story["legs"][0]["state"], story["legs"][0]["why"]) == ("waiting", "suspended")
+    assert "they asked" in house.run("queue", "suspensions")
+    (told,) = json.loads(house.run("queue", "suspensions", "--json"))
+    assert (told["site"], told["by"], told["waiting"]) == ("near.test", operator(), 1)
+    assert [one.site for one in await house.spool.suspensions()] == ["near.test"]
+    assert json.loads(house.run("queue", "resume", "near.test", "--json"))["waiting"] == 1
+    assert house.run("queue", "suspensions") == "no site is suspended\n"
+    house.run("queue", "resume", "near.test", status=1)
+    assert "is not suspended" in house.errors
+    for wrong, says in ((["no site"], "is no site"), (["far.test", "--for", "soon"], "is no duration")):
+        house.run("queue", "suspend", *wrong, status=2)
+        assert says in house.errors
+    events = [json.loads(line) for line in (house.folder / "log.json").read_text().splitlines()]
+    assert [(e["event"], e["action"], e["site"], e["by"]) for e in events] == [
+        ("site.changed", action, "near.test", operator()) for action in ("suspend", "resume")
+    ]
+
+
+async def test_letters_are_rerouted_and_sent_back(house):
+    assert house.run("queue", "reroute", house.fresh, "--to", "SMTP://192.0.2.1") == (
+        "1 leg rerouted to smtp://192.0.2.1:25\n"
+    )
+    assert house.listed("--site", "via:smtp://192.0.2.1:25") == house.listed("--site", "smtp://192.0.2.1")
+    assert house.listed("--site", "via:smtp://192.0.2.1:25") == [house.fresh]
+    assert "to smtp://192.0.2.1:25 (rerouted): next now" in house.run("queue", "show", house.fresh)
+    told = json.loads(house.run("queue", "reroute", "--all", "--to", "lmtp://192.0.2.2", "--json"))
+    assert told == {"ok": True, "legs": 2, "to": "lmtp://192.0.2.2:24"}
+    assert house.run("queue", "reroute", "--all", "--site", "lmtp://192.0.2.2:24", "--to", "mx") == (
+        "2 legs back on the usual way\n"
+    )
+    assert house.run("queue", "reroute", house.tried, "--to", "mx").startswith("nothing was rerouted")
+    for wrong in ("far.test", "smtp://a:b@far.test", "smtp://far.test:0"):
+        house.run("queue", "reroute", "--all", "--to", wrong, status=2)
+    events = [json.loads(line) for line in (house.folder / "log.json").read_text().splitlines()]
+    assert [(e["action"], e["legs"], e["to"]) for e in events] == [
+        ("reroute", 1, "smtp://192.0.2.1:25"),
+        ("reroute", 2, "lmtp://192.0.2.2:24"),
+        ("reroute", 2, "mx"),
+    ]
 
 
 async def test_retry_makes_it_due_for_the_server(house):

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from ekiden.model.ids import LetterId, parse_id, render_id
-from ekiden.ports.spool import Content, QueuedLetter, Selection, TrailEntry
+from ekiden.ports.spool import Content, QueuedLetter, Selection, Suspension, TrailEntry
 
 
 class Story(NamedTuple):
-    """All that is known of a letter. `queued` None: it has left the queue."""
+    """All that is known of a letter. `queued` None: it has left the queue. `suspensions`: of all sites."""
 
     letter: LetterId
     queued: QueuedLetter | None
     trail: list[TrailEntry]
+    suspensions: Sequence[Suspension] = ()
 
 
 class Shape(NamedTuple):
@@ -48,6 +49,10 @@ class LetterReader(Protocol):
 
     async def shape(self, edges: Sequence[float]) -> dict[str, list[int]]: ...
 
+    async def suspensions(self) -> list[Suspension]: ...
+
+    async def waiting(self, next_hop: str) -> int: ...
+
 
 class QueueView:
     """Looks, and changes nothing."""
@@ -68,13 +73,21 @@ class QueueView:
         counted = await self._reader.shape([now - age for age in SHAPE_AGES])
         return Shape(SHAPE_AGES, sorted(counted.items(), key=lambda row: (-sum(row[1]), row[0])))
 
+    async def suspensions(self, now: float) -> list[Suspension]:
+        """Those that last. Raises SpoolFailed."""
+        return [one for one in await self._reader.suspensions() if one.lasts(now)]
+
+    async def waiting(self, next_hop: str) -> int:
+        """Raises SpoolFailed."""
+        return await self._reader.waiting(next_hop)
+
     async def story(self, letter: LetterId) -> Story:
         """Raises NoSuchLetter, SpoolFailed."""
         queued = await queued_letter(self._reader, letter)
         trail = await self._reader.trail(letter)
         if queued is None and not trail:
             raise NoSuchLetter(f"no letter {render_id(letter)} is queued, and none of that id is in the trail")
-        return Story(letter, queued, trail)
+        return Story(letter, queued, trail, await self._reader.suspensions() if queued else ())
 
     async def trace(self, text: str) -> list[Story]:
         """By letter id, or by Message-ID with or without its angle brackets. Raises NoSuchLetter, SpoolFailed."""
@@ -94,6 +107,13 @@ class QueueView:
         if content is None:
             raise NoSuchLetter(f"letter {render_id(letter)} is not queued; content is kept only as long as it is")
         return content
+
+    async def header_section(self, letter: LetterId, content: Content) -> bytes:
+        """With the empty line that ends it. Raises NoSuchLetter, SpoolFailed."""
+        queued = await queued_letter(self._reader, letter)
+        if queued is None:
+            raise NoSuchLetter(f"letter {render_id(letter)} has just left the queue")
+        return await content.head(queued.envelope.header_octets)
 
 
 async def queued_letter(reader: LetterReader, letter: LetterId) -> QueuedLetter | None:

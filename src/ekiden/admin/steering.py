@@ -23,6 +23,7 @@ from ekiden.config.model import Config
 from ekiden.delivery.report import FAILED, judge
 from ekiden.delivery.report_letter import Stamp, report_letter
 from ekiden.message.dsn import ORIGINAL_LIMIT
+from ekiden.model.envelope import Envelope, Leg, NewLeg
 from ekiden.model.events import QueueChanged, ReportMade, ReportWithheld
 from ekiden.model.ids import IdSequence, first_id, render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -35,6 +36,8 @@ from ekiden.ports.spool import Claim, QueuedLetter, Record, Selection, Spool, St
 PAGE: Final = 1000
 #: Letters under way at a time: enough to share commits, few enough that their content fits into memory.
 AT_ONCE: Final = 100
+#: What stands for the way that the configuration says, where a way is named.
+BACK: Final = "mx"
 #: What the sender is told when the postmaster gives no reason.
 SENT_BACK: Final = "the postmaster of this server sent the letter back"
 
@@ -76,6 +79,24 @@ class QueueDesk:
     async def release(self, selection: Selection) -> int:
         """Makes held legs due at once; how many."""
         return await self._apply(selection, Steer.RELEASE)
+
+    async def reroute(self, selection: Selection, via: str) -> int:
+        """Sends waiting and held legs to `via`, a target in its one spelling (`sites.target_of`), or, when it is '',
+        the way that the configuration says; how many."""
+
+        def rekey(envelope: Envelope, leg: Leg) -> list[NewLeg]:
+            recipients = [msgspec.structs.replace(recipient, via=via) for recipient in leg.recipients]
+            return self._next_hops.legs(
+                envelope, recipients, flow=leg.flow, priority=leg.priority, attempts=leg.attempts
+            )
+
+        await self._must_be_queued(selection)
+        changed: list[int] = []
+        try:
+            return await self._spool.reroute(selection, rekey, now=self._clock.now(), changed=changed.append)
+        finally:
+            if changed:
+                self._tell("reroute", selection, sum(changed), to=via or BACK)
 
     async def remove(self, selection: Selection) -> Taken:
         """Takes legs out of the queue; nobody gets a report."""
@@ -178,11 +199,11 @@ class QueueDesk:
         if letter is not None and await queued_letter(self._spool, letter) is None:
             raise NoSuchLetter(f"no letter {render_id(letter)} is queued; `ekiden queue list` shows those that are")
 
-    def _tell(self, action: str, selection: Selection, legs: int, reason: str) -> None:
+    def _tell(self, action: str, selection: Selection, legs: int, reason: str = "", to: str = "") -> None:
         letter, means = selection.letter, describe(selection)
         shown = "all" if letter is None else render_id(letter)
         self._sink.emit(
-            QueueChanged(action=action, letter=shown, by=self._by, legs=legs, selection=means, reason=reason)
+            QueueChanged(action=action, letter=shown, by=self._by, legs=legs, selection=means, reason=reason, to=to)
         )
 
 

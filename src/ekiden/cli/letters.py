@@ -7,10 +7,11 @@ from typing import Any
 
 from ekiden.admin.queue import Shape, Story
 from ekiden.cli.output import count, local_time, safe, size, span, utc_time
-from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX, Envelope, Leg, LegState
+from ekiden.cli.reasons import due_text, hop_text, state_of, why_text
+from ekiden.model.envelope import Envelope, Leg
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
-from ekiden.ports.spool import QueuedLetter, TrailEntry
+from ekiden.ports.spool import QueuedLetter, Suspension, TrailEntry
 
 _OURS = {OutcomeKind.REMOVED, OutcomeKind.EXPANDED}
 
@@ -20,27 +21,7 @@ def path_text(path: str) -> str:
     return path or "<>"
 
 
-def hop_text(next_hop: str) -> str:
-    """A next-hop key in words."""
-    if next_hop == LOCAL:
-        return "our own mailboxes"
-    if next_hop.startswith(MX_PREFIX):
-        return f"MX of {next_hop.removeprefix(MX_PREFIX)}"
-    if next_hop.startswith(ROUTE_PREFIX):
-        return f'route "{next_hop.removeprefix(ROUTE_PREFIX)}"'
-    return next_hop
-
-
-def due_text(leg: Leg, now: float) -> str:
-    """When a leg is tried: `in 12m`, `now`, `being tried`, `held`."""
-    if leg.state is LegState.HELD:
-        return "held"
-    if leg.state is LegState.CLAIMED or leg.next_attempt is None:
-        return "being tried"
-    return "now" if leg.next_attempt <= now else f"in {span(leg.next_attempt - now)}"
-
-
-def list_row(letter: QueuedLetter, now: float) -> tuple[str, ...]:
+def list_row(letter: QueuedLetter, now: float, suspensions: Sequence[Suspension] = ()) -> tuple[str, ...]:
     """ID, AGE, SIZE, NEXT TRY, FROM, TO."""
     recipients = [r.forward_path for leg in letter.legs for r in leg.recipients]
     shown = ", ".join(recipients[:2]) + (f" and {len(recipients) - 2} more" if len(recipients) > 2 else "")
@@ -51,7 +32,7 @@ def list_row(letter: QueuedLetter, now: float) -> tuple[str, ...]:
         render_id(letter.letter),
         span(now - envelope.arrived),
         size(envelope.size_octets),
-        due_text(first, now) if first else "",
+        due_text(first, now, suspensions) if first else "",
         path_text(envelope.reverse_path),
         shown,
     )
@@ -94,7 +75,7 @@ def story_lines(story: Story, now: float) -> list[str]:
     lines = [f"Letter {render_id(story.letter)}", *_envelope_lines(envelope, now)]
     if story.queued:
         for leg in story.queued.legs:
-            lines += ["", *_leg_lines(leg, now)]
+            lines += ["", *_leg_lines(leg, now, story.suspensions)]
     else:
         lines.append("  now         no longer queued")
     if story.trail:
@@ -104,18 +85,19 @@ def story_lines(story: Story, now: float) -> list[str]:
     return [safe(line) for line in lines]
 
 
-def letter_json(letter: QueuedLetter) -> dict[str, Any]:
+def letter_json(letter: QueuedLetter, suspensions: Sequence[Suspension] = (), now: float = 0.0) -> dict[str, Any]:
     """A queued letter for programs."""
-    return {**_envelope_json(letter.letter, letter.envelope), "legs": [_leg_json(leg) for leg in letter.legs]}
+    legs = [_leg_json(leg, suspensions, now) for leg in letter.legs]
+    return {**_envelope_json(letter.letter, letter.envelope), "legs": legs}
 
 
-def story_json(story: Story) -> dict[str, Any]:
+def story_json(story: Story, now: float = 0.0) -> dict[str, Any]:
     """`queued` false: the letter has left the queue; its legs are empty."""
     envelope = story.queued.envelope if story.queued else story.trail[0].envelope
     return {
         **_envelope_json(story.letter, envelope),
         "queued": story.queued is not None,
-        "legs": [_leg_json(leg) for leg in story.queued.legs] if story.queued else [],
+        "legs": [_leg_json(leg, story.suspensions, now) for leg in story.queued.legs] if story.queued else [],
         "trail": [_entry_json(entry) for entry in story.trail],
     }
 
@@ -142,14 +124,15 @@ def _envelope_lines(envelope: Envelope, now: float) -> list[str]:
     return lines
 
 
-def _leg_lines(leg: Leg, now: float) -> list[str]:
+def _leg_lines(leg: Leg, now: float, suspensions: Sequence[Suspension]) -> list[str]:
     tried = f"{count(leg.attempts, 'attempt')} so far"
-    due = due_text(leg, now)
-    if leg.state is LegState.WAITING:
+    due = due_text(leg, now, suspensions)
+    if state_of(leg, now, suspensions) in ("due", "waiting"):
         due = f"next {due}"
     if leg.hold_reason:
         due += f" ({leg.hold_reason})"
     lines = [f"Leg {leg.number} to {hop_text(leg.next_hop)}: {due}, {tried}"]
+    lines.append(f"  why: {why_text(leg, now, suspensions)}")
     for recipient in leg.recipients:
         lines.append(f"  {recipient.forward_path}")
         if recipient.last_error:
@@ -200,11 +183,13 @@ def _envelope_json(letter: int, envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def _leg_json(leg: Leg) -> dict[str, Any]:
+def _leg_json(leg: Leg, suspensions: Sequence[Suspension], now: float) -> dict[str, Any]:
+    """`why`: one word, see `reasons.state_of`."""
     return {
         "leg": leg.number,
         "next_hop": leg.next_hop,
         "state": leg.state.value,
+        "why": state_of(leg, now, suspensions),
         "attempts": leg.attempts,
         "next_attempt": utc_time(leg.next_attempt),
         "hold_reason": leg.hold_reason,

@@ -68,6 +68,7 @@ def complaints() -> Iterator[None]:
     """Expected failures become one line; what nobody expected keeps its stack."""
     from ekiden.accounts.book import Malformed, Refused
     from ekiden.admin.queue import NoSuchLetter
+    from ekiden.admin.sites import NoSuchSite
     from ekiden.app.stores import StoreRefused
     from ekiden.ports.directory import DirectoryConflict, DirectoryFailed
     from ekiden.ports.passwords import HasherBusy
@@ -75,7 +76,7 @@ def complaints() -> Iterator[None]:
 
     try:
         yield
-    except Malformed as error:
+    except (Malformed, NoSuchSite) as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
     except (Refused, NoSuchLetter, StoreRefused, DirectoryConflict, HasherBusy) as error:
         raise Failure(str(error)) from None

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ekiden.cli.options import config_option, finish, json_option, load_config, operator
+from ekiden.cli import sites
+from ekiden.cli.asking import look, steer
+from ekiden.cli.options import config_option, json_option
 from ekiden.cli.output import count, echo_json, safe, table
 from ekiden.cli.selecting import all_option, filter_options, letter_argument, letter_number, selection_of, target
 
 if TYPE_CHECKING:
     from ekiden.admin.queue import QueueView, Story
-    from ekiden.admin.steering import QueueDesk, Taken
-    from ekiden.config.model import Config
+    from ekiden.admin.steering import Taken
     from ekiden.model.ids import LetterId
-    from ekiden.ports.spool import Content
-
-T = TypeVar("T")
+    from ekiden.ports.spool import Content, QueuedLetter, Selection, Suspension
 
 _SHOWN = "ID", "AGE", "SIZE", "NEXT TRY", "FROM", "TO"
 
@@ -43,16 +41,18 @@ def queue_list(limit: int, after: str, config_path: str, *, as_json: bool, **fil
     from ekiden.model.ids import render_id
 
     page = letter_number(after, "--after") if after else None
-    selection = selection_of(filters, after=page, limit=limit)
-    letters, counts = _look(config_path, lambda view: _both(view.letters(selection), view.counts()))
+    selection, now = selection_of(filters, after=page, limit=limit), SystemClock().now()
+    letters, counts, suspensions = look(config_path, lambda view: _overview(view, selection, now))
     if as_json:
-        echo_json([letter_json(letter) for letter in letters])
+        echo_json([letter_json(letter, suspensions, now) for letter in letters])
         return
-    now = SystemClock().now()
     if letters:
-        click.echo(_with_errors([list_row(letter, now) for letter in letters], [last_error(x) for x in letters]))
+        rows = [list_row(letter, now, suspensions) for letter in letters]
+        click.echo(_with_errors(rows, [last_error(x) for x in letters]))
         click.echo()
     click.echo(_summary(len(letters), counts))
+    if suspensions:
+        click.echo(f"{count(len(suspensions), 'site is', 'sites are')} suspended: `ekiden queue suspensions`")
     if len(letters) == limit:
         click.echo(f"more: --after {render_id(letters[-1].letter)}")
 
@@ -60,15 +60,21 @@ def queue_list(limit: int, after: str, config_path: str, *, as_json: bool, **fil
 @queue.command("show")
 @click.argument("letter_id", metavar="ID")
 @click.option("--content", is_flag=True, help="The letter itself, as it is stored, instead of what is known of it.")
+@click.option("--header", is_flag=True, help="Its header section alone.")
 @config_option
 @json_option
-def queue_show(letter_id: str, config_path: str, *, content: bool, as_json: bool) -> None:
-    """Show a letter: envelope, legs, next attempt, trail."""
+def queue_show(letter_id: str, config_path: str, *, content: bool, header: bool, as_json: bool) -> None:
+    """Show a letter: envelope, legs, why each waits, next attempt, trail."""
     letter = letter_number(letter_id, "ID")
-    if content:
-        _look(config_path, lambda view: _print_content(view, letter))
+    if content and header:
+        raise click.UsageError("--content has the header section in it; give one of the two")
+    if content or header:
+        if as_json:
+            echo_json(look(config_path, lambda view: _content_json(view, letter, header=header)))
+        else:
+            look(config_path, lambda view: _print_content(view, letter, header=header))
         return
-    _print_stories([_look(config_path, lambda view: view.story(letter))], as_json=as_json, one=True)
+    _print_stories([look(config_path, lambda view: view.story(letter))], as_json=as_json, one=True)
 
 
 @queue.command("shape")
@@ -81,7 +87,7 @@ def queue_shape(limit: int, config_path: str, *, as_json: bool) -> None:
     from ekiden.cli.letters import shape_json, shape_rows
 
     now = SystemClock().now()
-    shape = _look(config_path, lambda view: view.shape(now))
+    shape = look(config_path, lambda view: view.shape(now))
     if as_json:
         echo_json(shape_json(shape))
         return
@@ -104,7 +110,7 @@ def queue_hold(
 ) -> None:
     """Hold letters: they stay until somebody releases them."""
     selection = target(letter_id, filters, everything=everything)
-    legs = _steer(config_path, lambda desk: desk.hold(selection, reason))
+    legs = steer(config_path, lambda desk: desk.hold(selection, reason))
     _print_changed(legs, "held", "nothing was waiting: it is being tried right now, or is held", as_json=as_json)
 
 
@@ -117,7 +123,7 @@ def queue_hold(
 def queue_release(letter_id: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any) -> None:
     """Release what is held: it is tried at once."""
     selection = target(letter_id, filters, everything=everything)
-    legs = _steer(config_path, lambda desk: desk.release(selection))
+    legs = steer(config_path, lambda desk: desk.release(selection))
     _print_changed(legs, "released", "nothing was held", as_json=as_json)
 
 
@@ -130,7 +136,7 @@ def queue_release(letter_id: str, config_path: str, *, everything: bool, as_json
 def queue_retry(letter_id: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any) -> None:
     """Try letters now that wait."""
     selection = target(letter_id, filters, everything=everything)
-    legs = _steer(config_path, lambda desk: desk.retry(selection))
+    legs = steer(config_path, lambda desk: desk.retry(selection))
     _print_changed(legs, "due now", "nothing was waiting: it is being tried right now, or is held", as_json=as_json)
 
 
@@ -146,7 +152,7 @@ def queue_bounce(
 ) -> None:
     """Give letters up: their senders get a report that they were not delivered."""
     selection = target(letter_id, filters, everything=everything)
-    taken = _steer(config_path, lambda desk: desk.bounce(selection, reason))
+    taken = steer(config_path, lambda desk: desk.bounce(selection, reason))
     _print_taken(taken, "bounced", letter_id, as_json=as_json)
 
 
@@ -159,7 +165,7 @@ def queue_bounce(
 def queue_remove(letter_id: str, config_path: str, *, everything: bool, as_json: bool, **filters: Any) -> None:
     """Remove letters. Nobody gets a report; the trail says who removed them."""
     selection = target(letter_id, filters, everything=everything)
-    taken = _steer(config_path, lambda desk: desk.remove(selection))
+    taken = steer(config_path, lambda desk: desk.remove(selection))
     _print_taken(taken, "removed", letter_id, as_json=as_json)
 
 
@@ -189,26 +195,48 @@ def _print_taken(taken: Taken, done: str, letter_id: str, *, as_json: bool) -> N
 @json_option
 def trace(text: str, config_path: str, *, as_json: bool) -> None:
     """Tell a letter's story: who, when, by which door, each attempt and what the other server said."""
-    _print_stories(_look(config_path, lambda view: view.trace(text)), as_json=as_json)
+    _print_stories(look(config_path, lambda view: view.trace(text)), as_json=as_json)
 
 
 def _print_stories(stories: list[Story], *, as_json: bool, one: bool = False) -> None:
     from ekiden.app.clock import SystemClock
     from ekiden.cli.letters import story_json, story_lines
 
+    now = SystemClock().now()
     if as_json:
-        values = [story_json(story) for story in stories]
+        values = [story_json(story, now) for story in stories]
         echo_json(values[0] if one else values)
         return
-    now = SystemClock().now()
     click.echo("\n\n".join("\n".join(story_lines(story, now)) for story in stories))
 
 
-async def _print_content(view: QueueView, letter: LetterId) -> None:
+async def _content_json(view: QueueView, letter: LetterId, *, header: bool) -> dict[str, Any]:
+    """Octets in base64: a letter need not be text."""
+    import base64
+
+    from ekiden.model.ids import render_id
+
+    octets = b"".join([chunk async for chunk in await _chunks(view, letter, header=header)])
+    name = "header_base64" if header else "content_base64"
+    return {"letter": render_id(letter), "octets": len(octets), name: base64.b64encode(octets).decode("ascii")}
+
+
+async def _chunks(view: QueueView, letter: LetterId, *, header: bool) -> AsyncIterator[bytes]:
     content: Content = await view.content(letter)
+    if not header:
+        return content.chunks()
+    section = await view.header_section(letter, content)
+
+    async def alone() -> AsyncIterator[bytes]:
+        yield section
+
+    return alone()
+
+
+async def _print_content(view: QueueView, letter: LetterId, *, header: bool) -> None:
     # A terminal obeys control sequences; a file or a pipe gets every octet as it is.
     harmless = sys.stdout.isatty()
-    async for chunk in content.chunks():
+    async for chunk in await _chunks(view, letter, header=header):
         if harmless:
             lines = chunk.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
             click.echo("\n".join(safe(line) for line in lines), nl=False)
@@ -236,53 +264,11 @@ def _summary(shown: int, counts: dict[str, int]) -> str:
     return f"{shown} of {count(letters, 'letter')}; legs: {legs or 'none'}"
 
 
-async def _both(letters: Awaitable[T], counts: Awaitable[dict[str, int]]) -> tuple[T, dict[str, int]]:
-    return await letters, await counts
+async def _overview(
+    view: QueueView, selection: Selection, now: float
+) -> tuple[list[QueuedLetter], dict[str, int], list[Suspension]]:
+    return await view.letters(selection), await view.counts(), await view.suspensions(now)
 
 
-def _look(config_path: str, question: Callable[[QueueView], Awaitable[T]]) -> T:
-    """Answers a question about the queue; beside a running server it takes no lock."""
-    config = load_config(config_path)
-
-    async def ask() -> T:
-        from ekiden.admin.queue import QueueView
-        from ekiden.app.stores import act_as_user, read_spool
-        from ekiden.cli import letters  # noqa: F401 - `user` may not be able to read the program's folder
-
-        act_as_user(config, make=False)
-        reader = read_spool(config)
-        try:
-            return await question(QueueView(reader))
-        finally:
-            await reader.close()
-
-    return finish(ask())
-
-
-def _steer(config_path: str, action: Callable[[QueueDesk], Awaitable[T]]) -> T:
-    config = load_config(config_path)
-    by = operator()
-
-    async def act() -> T:
-        async with _desk(config, by) as desk:
-            return await action(desk)
-
-    return finish(act())
-
-
-@asynccontextmanager
-async def _desk(config: Config, by: str) -> AsyncIterator[QueueDesk]:
-    from ekiden.admin.steering import QueueDesk, Reporting
-    from ekiden.app.clock import SystemClock, SystemRandom
-    from ekiden.app.stores import act_as_user, open_event_log, open_spool
-    from ekiden.model.ids import IdSequence
-
-    act_as_user(config)
-    clock = SystemClock()
-    spool = open_spool(config, clock, move_history=False)
-    try:
-        with closing(open_event_log(config, clock)) as sink:
-            reporting = Reporting(config, SystemRandom(), IdSequence(spool.incarnation))
-            yield QueueDesk(spool, sink, clock, reporting, by=by)
-    finally:
-        await spool.close()
+for command in (sites.queue_suspend, sites.queue_resume, sites.queue_suspensions, sites.queue_reroute):
+    queue.add_command(command)

@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FILTERS = (
     click.option(
         "--site", "--next-hop", "next_hop", default="", metavar="HOP",
-        help='Legs that go this way: a domain by MX, "route:PATTERN" or "local".',
+        help='Legs that go this way: a domain by MX, "route:NAME", "via:URL" or "local".',
     ),
     click.option("--domain", default="", help="Legs with a recipient at this domain."),
     click.option("--sender", default="", help='Letters from this reverse-path; "@example.org" or "<>", too.'),
@@ -47,7 +47,7 @@ def selection_of(filters: dict[str, Any], **more: Any) -> Selection:
     from ekiden.ports.spool import Selection
 
     now = SystemClock().now()
-    older, newer = _age(filters["older_than"], "--older-than"), _age(filters["newer_than"], "--newer-than")
+    older, newer = parse_age(filters["older_than"], "--older-than"), parse_age(filters["newer_than"], "--newer-than")
     return Selection(
         next_hop=_key(filters["next_hop"]),
         domain=filters["domain"],
@@ -80,7 +80,8 @@ def letter_number(text: str, argument: str) -> LetterId:
         raise click.UsageError(f"{argument}: {error}; `ekiden queue list` shows ids") from None
 
 
-def _age(text: str, option: str) -> float | None:
+def parse_age(text: str, option: str) -> float | None:
+    """Seconds; None if nothing was given. Raises click.UsageError."""
     from ekiden.app.config_values import parse_duration
 
     if not text:
@@ -91,11 +92,22 @@ def _age(text: str, option: str) -> float | None:
         raise click.UsageError(f"{option}: {error}") from None
 
 
+def _target(text: str) -> str:
+    from ekiden.admin.sites import NoSuchSite, target_of
+
+    try:
+        return target_of(text)
+    except NoSuchSite as error:
+        raise click.UsageError(f"--site: {error}") from None
+
+
 def _key(text: str) -> str:
-    """A next-hop key; a bare domain or address literal is meant by MX."""
-    from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX
+    """A next-hop key; a bare domain or address literal is meant by MX, a URL is where letters were rerouted to."""
+    from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX
     from ekiden.model.mailbox import domain_key
 
-    if not text or text == LOCAL or text.startswith(ROUTE_PREFIX):
+    if not text or text == LOCAL or text.startswith((ROUTE_PREFIX, VIA_PREFIX)):
         return text
+    if "://" in text:
+        return VIA_PREFIX + _target(text)
     return MX_PREFIX + domain_key(text.removeprefix(MX_PREFIX))

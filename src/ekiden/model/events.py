@@ -139,14 +139,27 @@ class ReportWithheld(Event, tag="report.withheld", kw_only=True):
 
 
 class QueueChanged(Event, tag="queue.changed", kw_only=True):
-    """A person steered. `action`: retry, hold, release, remove, bounce; `letter`: its id, or `all` that
-    `selection` means (`domain=far.test state=held`; '': every one); `by`: the operating-system user."""
+    """A person steered. `action`: retry, hold, release, remove, bounce, reroute; `letter`: its id, or `all` that
+    `selection` means (`domain=far.test state=held`; '': every one); `by`: the operating-system user. `to`: where it
+    was rerouted to, `mx` for the way that the configuration says."""
 
     action: str
     letter: str
     by: str
     legs: int = 0
     selection: str = ""
+    reason: str = ""
+    to: str = ""
+
+
+class SiteChanged(Event, tag="site.changed", kw_only=True):
+    """A person acted on a site. `action`: suspend, resume; `until`: seconds since 1970, 0 until it is resumed; `by`:
+    the operating-system user."""
+
+    action: str
+    site: str
+    by: str
+    until: float = 0.0
     reason: str = ""
 
 

@@ -50,6 +50,15 @@ def parse_target(url: str) -> Target:
     return Target(host, port, implicit_tls=scheme == "smtps", lmtp=scheme == "lmtp")
 
 
+def render_target(target: Target) -> str:
+    """The one spelling of a target; `parse_target` of it gives the target."""
+    if target.path:
+        return f"{UNIX_SCHEME}://{target.path}"
+    scheme = "lmtp" if target.lmtp else "smtps" if target.implicit_tls else "smtp"
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return f"{scheme}://{host}:{target.port}"
+
+
 def _host_and_port(url: str, text: str, default: int) -> tuple[str, int]:
     if text.startswith("["):
         host, closed, port = text[1:].partition("]")

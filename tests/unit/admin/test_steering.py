@@ -164,3 +164,46 @@ async def test_a_letter_that_nobody_knows(action):
         await getattr(desk.use, action)(Selection(letter=LetterId(4711)))
     assert await getattr(desk.use, action)(Selection()) in (0, (0, 0))
     assert desk.sink.events == []
+
+
+async def test_letters_go_another_way_and_back():
+    desk = Desk()
+    first = await desk.queue("mx:one.test")
+    second = await desk.queue("mx:two.test")
+    claimed = await desk.queue("mx:one.test", claim=True)
+    to = "smtp://192.0.2.1:25"
+    assert await desk.use.reroute(Selection(next_hop="mx:one.test"), to) == 1
+    assert await desk.queued(next_hop=f"via:{to}") == [first]
+    assert await desk.use.reroute(Selection(letter=second), to) == 1
+    assert await desk.use.reroute(Selection(), to) == 0
+    assert await desk.use.reroute(Selection(), "") == 2
+    assert await desk.queued(next_hop="mx:one.test") == [first, claimed]
+    (found,) = await desk.spool.find(Selection(letter=second))
+    assert [(leg.next_hop, leg.recipients) for leg in found.legs] == [("mx:two.test", [Recipient("to@two.test")])]
+    assert [(e.action, e.letter, e.by, e.legs, e.selection, e.to) for e in desk.sink.of(QueueChanged)] == [
+        ("reroute", "all", "root", 1, "next_hop=mx:one.test", to),
+        ("reroute", render_id(second), "root", 1, "", to),
+        ("reroute", "all", "root", 2, "", "mx"),
+    ]
+
+
+async def test_ways_that_were_one_part_again():
+    desk = Desk()
+    letter = await desk.queue("mx:one.test", "mx:two.test")
+    await desk.use.reroute(Selection(), "lmtp://192.0.2.1:24")
+    (found,) = await desk.spool.find(Selection(letter=letter))
+    assert [leg.next_hop for leg in found.legs] == ["via:lmtp://192.0.2.1:24"] * 2
+    await desk.use.reroute(Selection(), "")
+    (found,) = await desk.spool.find(Selection(letter=letter))
+    assert [leg.next_hop for leg in found.legs] == ["mx:one.test", "mx:two.test"]
+
+
+async def test_a_reroute_that_fails_says_what_was_done_until_then():
+    desk = Desk()
+    await desk.queue()
+    desk.spool.fail_next("reroute", SpoolFailed("disk"))
+    with pytest.raises(SpoolFailed):
+        await desk.use.reroute(Selection(), "smtp://192.0.2.1:25")
+    assert desk.told() == []
+    with pytest.raises(NoSuchLetter):
+        await desk.use.reroute(Selection(letter=LetterId(7)), "smtp://192.0.2.1:25")
