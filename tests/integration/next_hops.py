@@ -202,4 +202,4 @@ def start_patched(server: LabServer, patch: str) -> None:
 
 
 #: For `start_patched`: how long a site that is down is left alone.
-SHORT_PAUSE: Final = "import ekiden.delivery.site as site; site.PAUSE = 0.5"
+SHORT_PAUSE: Final = "import ekiden.delivery.site as site, ekiden.policy.rest as rest; site.PAUSE = rest.FIRST = 0.5"

@@ -16,6 +16,7 @@ Called by `app.worker`.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -112,6 +113,7 @@ class Works:
             ids=self.ids,
             slots=self.slots,
             wakeup=self.bell,
+            workers=self.config.workers or os.cpu_count() or 1,
         )
 
     @property

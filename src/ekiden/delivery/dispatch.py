@@ -11,10 +11,11 @@ Rules
 1. Claims come born claimed through the window (synchronously, no task) or out of the store by the scheduler.
 2. A leg that comes out of the store goes the way the present configuration says: the key it was stored under may be
    older than a new `[[route]]`. Recipients whose ways part become legs of their own.
-3. One slow site must not fill the window: a site that holds half of it and needs longer than `HORIZON` for that gives
+3. Next-hop keys lead to sites by `ways`. What is for a site that is barred goes back to the store, and is not claimed.
+4. One slow site must not fill the window: a site that holds half of it and needs longer than `HORIZON` for that gives
    the rest back to the store, due when the site will have got so far at its pace. A quick one may have it all: its
    letters leave soon. Fresh letters always find the part that the scheduler leaves them.
-4. Called by app (lifecycle) and, through the window, by session.
+5. Called by app (lifecycle) and, through the window, by session.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Final
 
 from ekiden.config.model import Config
 from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.barrier import Bar
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.local import LocalSite
@@ -33,13 +35,16 @@ from ekiden.delivery.opening import Opener
 from ekiden.delivery.routing import Credentials, Routing
 from ekiden.delivery.schedule import Scheduler
 from ekiden.delivery.settle import Settler
-from ekiden.delivery.site import Site, Surroundings
+from ekiden.delivery.site import Site
+from ekiden.delivery.surroundings import Surroundings
 from ekiden.delivery.tools import Tools
+from ekiden.delivery.ways import Ways
 from ekiden.model.envelope import LOCAL
+from ekiden.model.events import SiteState
 from ekiden.model.mailbox import domain_key
 from ekiden.model.outcome import OutcomeKind
 from ekiden.policy.next_hop import NextHops
-from ekiden.ports.spool import Claim
+from ekiden.ports.spool import Claim, SpoolFailed, Suspension
 
 #: How many seconds of its pace a site may hold when that is half the window.
 HORIZON: Final = 10.0
@@ -56,18 +61,23 @@ class Delivery:
         self._clock = tools.clock
         self._faults = Faults(tools.events, tools.clock, tools.random)
         self._tasks = Tasks(self._faults)
-        self._budget = Budget()
+        self._budget = Budget(reclaim=self._close_idle)
         self._memory = HostMemory()
-        self._scheduler = Scheduler(tools.spool, tools.window, tools.clock, self._faults, self._take_stored)
+        self._proven: dict[str, float] = {}
+        self._ways = Ways(nudge=self.nudge, told=self._tell_barred)
+        self._scheduler = Scheduler(
+            tools.spool, tools.window, tools.clock, self._faults, self._take_stored, self._ways.avoid
+        )
         self._settler = Settler(
             tools,
             self._faults,
             spawn=self._tasks.spawn,
+            schedule_of=self._ways.schedule_of,
             on_due=self._scheduler.nudge,
             on_settled=self._settled,
         )
         self._local = LocalSite(tools, self._faults, spawn=self._tasks.spawn, finished=self._settler.settle)
-        self._sites: dict[str, Site] = {}
+        self._reading: asyncio.Task[None] | None = None
         self._draining = False
         self._empty = asyncio.Event()
         self._deadline: float | None = None
@@ -79,16 +89,17 @@ class Delivery:
     def start(self) -> None:
         """Begins to deliver. Needs a running loop."""
         self._window.attach(self._take_born, self._scheduler.nudge)
-        self._tools.wakeup.on_ring(self._scheduler.nudge)
+        self._tools.wakeup.on_ring(self._heard_ring)
         self._loop_task = self._tasks.spawn(self._scheduler.run(), "delivery.schedule")
 
     def tick(self, now: float) -> None:
         """Once a second, with `Clock.monotonic()`: the only timer that delivery has."""
-        for key, site in list(self._sites.items()):
-            site.tick(now)
+        self._budget.tick(now)
+        self._ways.tick(now)
+        for site in self._ways.sites():
             self._unclog(site)
-            if site.is_idle(now):
-                del self._sites[key]
+        if not self._draining and (self._reading is None or self._reading.done()):
+            self._reading = self._tasks.spawn(self._read_suspensions(), "delivery.suspensions")
         self._local.tick()
         self._unclog(self._local)
         self._settler.tick(now)
@@ -109,8 +120,6 @@ class Delivery:
         self._memory.clear()
         delivery = config.delivery
         self._window.resize(delivery.window_letters, delivery.window_octets)
-        for site in self._sites.values():
-            site.configure(self._around)
         self._scheduler.nudge()
 
     async def drain(self, within: float) -> None:
@@ -120,13 +129,12 @@ class Delivery:
         self._draining = True
         self._window.close()
         self._scheduler.stop()
-        waiting = self._local.take_waiting()
-        for site in self._sites.values():
-            waiting += site.take_waiting()
+        waiting = self._local.take_waiting() + self._ways.take_waiting()
+        for site in self._ways.sites():
             site.drain()
-        self._give_back(waiting)
+        self._settler.give_back([attempt.claim for attempt in waiting], self._clock.now())
         await self._until_empty(within)
-        for site in self._sites.values():
+        for site in self._ways.sites():
             site.abort()
         await self._until_empty(LAST_WORDS)
 
@@ -135,7 +143,7 @@ class Delivery:
         self._draining = True
         self._window.close()
         self._scheduler.stop()
-        for site in self._sites.values():
+        for site in self._ways.sites():
             site.drain()
             site.abort()
         self._tasks.cancel()
@@ -151,11 +159,14 @@ class Delivery:
     # -- configuration -----------------------------------------------------------------------------------------------
 
     def _configure(self, config: Config, secrets: Mapping[str, Credentials]) -> None:
-        tools = self._tools
         self._next_hops = NextHops(config)
         self._settler.configure(config, self._next_hops)
         self._local.configure(_home(config))
-        self._around = Surroundings(
+        self._ways.configure(config, self._surroundings(config, secrets))
+
+    def _surroundings(self, config: Config, secrets: Mapping[str, Credentials]) -> Surroundings:
+        tools = self._tools
+        return Surroundings(
             opener=Opener(
                 tools.connector,
                 tools.clock,
@@ -166,14 +177,60 @@ class Delivery:
             ),
             routing=Routing(config, secrets, tools.resolver, tools.random),
             clock=tools.clock,
+            random=tools.random,
             tasks=self._tasks,
             faults=self._faults,
             budget=self._budget,
             memory=self._memory,
-            connections=max(1, config.delivery.connections_per_site),
+            slots=tools.slots,
+            ring=tools.wakeup.ring,
+            share=self._share,
             finished=self._settler.settle,
-            unattempted=self._give_back,
+            put_back=self._settler.put_back,
+            barred=self._ways.barred,
+            proven=self._proven,
         )
+
+    def _share(self, connections: int) -> int:
+        """Of a site's connections what one worker takes: it leaves one to each other worker, so that what they accept
+        need not change hands. Of a few it takes all it gets: then letters change hands."""
+        workers = self._tools.workers
+        return connections - (workers - 1) if connections >= 2 * workers else max(connections, 1)
+
+    # -- sites -------------------------------------------------------------------------------------------------------
+
+    def _heard_ring(self) -> None:
+        """Another worker gave back legs or a slot."""
+        if not self._draining:
+            self._ways.heard_ring()
+            self._scheduler.nudge()
+
+    def _close_idle(self) -> None:
+        """The budget is used up."""
+        for site in list(self._ways.sites()):
+            site.close_idle()
+
+    def _tell_barred(self, site: Site) -> None:
+        barrier = site.barrier
+        if barrier.bar is not Bar.PROBED:
+            self._tools.events.emit(
+                SiteState(
+                    site=site.name,
+                    what=barrier.bar.value or "open",
+                    next_hops=sorted(site.keys)[:SHOWN],
+                    reason=barrier.reason,
+                    level="info" if barrier.bar is Bar.NONE else "warning",
+                )
+            )
+
+    async def _read_suspensions(self) -> None:
+        try:
+            suspensions = await self._tools.spool.suspensions()
+        except SpoolFailed as error:
+            self._faults.known("delivery.suspensions", error)
+            return
+        now = self._clock.now()
+        self._ways.suspend({entry.site: _suspended(entry) for entry in suspensions if entry.lasts(now)})
 
     # -- claims ------------------------------------------------------------------------------------------------------
 
@@ -201,10 +258,10 @@ class Delivery:
                 self._settler.settle(attempt, recipients)
 
     def _feed(self, key: str, claim: Claim) -> None:
-        site: Site | LocalSite | None = self._local if key == LOCAL else self._sites.get(key)
+        site: Site | LocalSite | None = self._local if key == LOCAL else self._ways.site_of(key)
         if site is None:
-            site = self._sites[key] = Site(key, self._around)
-        if self._is_clogged_by(site):
+            self._ways.wait(Attempt(claim), key)
+        elif self._is_clogged_by(site):
             self._put_off(site, [claim])
         else:
             site.feed(Attempt(claim))
@@ -224,9 +281,6 @@ class Delivery:
             site.pace.put_off()
             self._settler.give_back([claim], now + min(site.pace.seconds(site.held, monotonic), LATEST))
 
-    def _give_back(self, attempts: list[Attempt]) -> None:
-        self._settler.give_back([attempt.claim for attempt in attempts], self._clock.now())
-
     def _settled(self) -> None:
         self._scheduler.freed()
         if self._draining and not self._window.used_legs:
@@ -235,6 +289,12 @@ class Delivery:
 
 #: Seconds for what a cut connection leaves to be recorded.
 LAST_WORDS: Final = 5.0
+#: Next hops named in an event about a site.
+SHOWN: Final = 10
+
+
+def _suspended(entry: Suspension) -> str:
+    return f"suspended by {entry.by}" + (f": {entry.reason}" if entry.reason else "")
 
 
 def _home(config: Config) -> str:

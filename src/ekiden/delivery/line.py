@@ -9,27 +9,57 @@ import asyncio
 from typing import Final
 
 from ekiden.delivery.attempt import RECIPIENTS
+from ekiden.delivery.budget import Place
 from ekiden.delivery.routing import Host
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.model.reply import Reply
+from ekiden.policy.site_rules import SiteRules
+from ekiden.ports.slots import Slot
 
 #: However many recipients a peer says it takes in one transaction.
 MOST_RECIPIENTS: Final = 1000
-#: Letters of one connection: then a new one spreads the load over the hosts anew.
-LETTERS: Final = 1000
+
+
+class Berth:
+    """What a connection needs before it may be opened: room in this worker, and a slot of its site. Given back when it
+    was not opened, or is closed. `task`: what opens it; `is_cut`: others need the room."""
+
+    __slots__ = ("is_cut", "place", "slot", "task")
+
+    def __init__(self) -> None:
+        self.place: Place | None = None
+        self.slot: Slot | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.is_cut = False
+
+    def cut(self) -> None:
+        self.is_cut = True
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Line:
     """`opened`: None when the session is ready, a reply when refused or lost."""
 
-    __slots__ = ("feeding", "host", "idle_since", "letters", "most_letters", "most_recipients", "opened", "tls")
+    __slots__ = (
+        "berth",
+        "feeding",
+        "host",
+        "idle_since",
+        "letters",
+        "most_letters",
+        "most_recipients",
+        "opened",
+        "tls",
+    )
 
-    def __init__(self, host: Host, opened: asyncio.Future[Reply | None]) -> None:
+    def __init__(self, host: Host, opened: asyncio.Future[Reply | None], berth: Berth) -> None:
         self.host = host
         self.opened = opened
+        self.berth = berth
         self.idle_since = 0.0
         self.letters = 0
-        self.most_letters = LETTERS
+        self.most_letters = 1
         self.most_recipients = RECIPIENTS
         self.feeding = False
         self.tls = ""
@@ -41,15 +71,18 @@ def line_of(connection: SmtpConnection) -> Line:
     return line
 
 
-def limits(extensions: dict[str, str]) -> tuple[int, int]:
-    """Letters a connection and recipients a transaction by LIMITS (RFC 9422 §4: MAILMAX, RCPTMAX), else ours."""
-    letters, recipients = LETTERS, RECIPIENTS
+def limits(extensions: dict[str, str], rules: SiteRules) -> tuple[int, int]:
+    """Letters a connection and recipients a transaction: what the rules allow, and no more than LIMITS announces
+    (RFC 9422 §4: MAILMAX, RCPTMAX). A server that announces more than the usual 100 recipients gets more, unless a
+    `[[site]]` has the word."""
+    letters, recipients = rules.letters_per_connection, rules.recipients_per_transaction
     for word in extensions.get("LIMITS", "").split():
         name, _, value = word.partition("=")
         if not (value.isascii() and value.isdigit() and int(value[:9]) > 0):
             continue
+        number = int(value[:9])
         if name.upper() == "MAILMAX":
-            letters = min(int(value[:9]), LETTERS)
+            letters = min(number, letters)
         elif name.upper() == "RCPTMAX":
-            recipients = min(int(value[:9]), MOST_RECIPIENTS)
+            recipients = min(number, recipients if rules.name else MOST_RECIPIENTS)
     return letters, recipients

@@ -20,7 +20,7 @@ from itertools import groupby
 from typing import Final
 
 from ekiden.delivery.faults import Tasks
-from ekiden.delivery.line import Line
+from ekiden.delivery.line import Berth, Line
 from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.routing import Host, NoRoad
 from ekiden.delivery.smtp_connection import ConnectionOwner, SmtpConnection
@@ -50,13 +50,13 @@ class Opener:
         self._helo_name = helo_name
         self._within = within
 
-    async def open(self, hosts: Sequence[Host], owner: ConnectionOwner) -> NoRoad | None:
-        """None: the session is ready (and has its letters already), or it is no longer needed."""
+    async def open(self, hosts: Sequence[Host], owner: ConnectionOwner, berth: Berth) -> NoRoad | None:
+        """`berth` goes with the line. None: the session is ready (and has its letters already), or no longer needed."""
         reason: NoRoad | None = None
         told = False
         memory, now = self._memory, self._clock.monotonic()
         for host in in_order(hosts, memory, now):
-            reply = await self._try_host(host, owner)
+            reply = await self._try_host(host, owner, berth)
             if reply is None:
                 memory.note_works(host.where)
                 _note_family(hosts, host, memory, self._clock.monotonic())
@@ -68,19 +68,19 @@ class Opener:
                 reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
         return reason
 
-    async def _try_host(self, host: Host, owner: ConnectionOwner) -> Reply | None:
+    async def _try_host(self, host: Host, owner: ConnectionOwner, berth: Berth) -> Reply | None:
         """None: ready. Else why not."""
         if host.opportunistic and self._memory.is_plain(host.where, self._clock.monotonic()):
-            return await self._session(_in_the_clear(host), owner, [])
+            return await self._session(_in_the_clear(host), owner, berth, [])
         tls_failed: list[bool] = []
-        reply = await self._session(host, owner, tls_failed)
+        reply = await self._session(host, owner, berth, tls_failed)
         if reply is None or not (tls_failed and host.opportunistic):
             return reply
         self._memory.note_plain(host.where, self._clock.monotonic())
-        return await self._session(_in_the_clear(host), owner, [])
+        return await self._session(_in_the_clear(host), owner, berth, [])
 
-    async def _session(self, host: Host, owner: ConnectionOwner, tls_failed: list[bool]) -> Reply | None:
-        line = Line(host, asyncio.get_running_loop().create_future())
+    async def _session(self, host: Host, owner: ConnectionOwner, berth: Berth, tls_failed: list[bool]) -> Reply | None:
+        line = Line(host, asyncio.get_running_loop().create_future(), berth)
         login, source = host.credentials, host.source
         settings = ClientSettings(
             helo_name=source.helo or self._helo_name,

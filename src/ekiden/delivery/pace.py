@@ -30,6 +30,11 @@ class Pace:
         """Nothing is remembered that a new site would not know."""
         return self._put_off < 1
 
+    @property
+    def rate(self) -> float:
+        """Letters a second, lately."""
+        return self._rate
+
     def begin(self, now: float) -> None:
         """The site held nothing and gets something to do. `now`: monotonic seconds, as everywhere here."""
         self._busy_since = now

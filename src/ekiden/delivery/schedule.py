@@ -7,13 +7,14 @@ Rules
 2. The store is looked at when something here made legs due (`nudge`), when the earliest is due, and every `POLL`
    seconds, because other processes make legs due too. A look is one question that reads (`next_due`); only what is
    due is claimed, which writes.
-3. No timer: the worker's tick, once a second, wakes the loop (DESIGN §4 rule 2).
+3. Legs for sites that are barred are not claimed: a backlog of a million of them costs nothing.
+4. No timer: the worker's tick, once a second, wakes the loop (DESIGN §4 rule 2).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from ekiden.delivery.faults import Faults
@@ -27,19 +28,29 @@ BATCH: Final = 200
 FRESH_PART: Final = 4
 #: How long what other processes made due may go unseen, in seconds.
 POLL: Final = 2.0
+#: The same, when what is due may all be for sites that are barred.
+AVOIDED_POLL: Final = 1.0
 
 
 class Scheduler:
-    """`take`: gets claims that were counted into the window; they are its own then. It must not raise."""
+    """`take`: gets claims that were counted into the window; they are its own then. It must not raise. `avoid`:
+    next-hop keys whose legs are not wanted now (`ways`)."""
 
     def __init__(
-        self, spool: Spool, window: Window, clock: Clock, faults: Faults, take: Callable[[list[Claim]], None]
+        self,
+        spool: Spool,
+        window: Window,
+        clock: Clock,
+        faults: Faults,
+        take: Callable[[list[Claim]], None],
+        avoid: Callable[[], Collection[str]],
     ) -> None:
         self._spool = spool
         self._window = window
         self._clock = clock
         self._faults = faults
         self._take = take
+        self._avoid = avoid
         self._wake = asyncio.Event()
         self._wake.set()
         self._look_at = 0.0
@@ -83,14 +94,15 @@ class Scheduler:
                 self._starved = True
                 self._look_at = self._clock.monotonic() + POLL
                 return
-            due = await self._spool.next_due()
+            avoid = self._avoid()
+            due = await self._spool.next_due(avoid)
             wait = POLL if due is None else due - self._clock.now()
             if wait > 0:
                 self._look_at = self._clock.monotonic() + min(wait, POLL)
                 return
-            claims = await self._spool.claim(self._clock.now(), min(room, BATCH))
-            if not claims:  # another worker was faster
-                self._look_at = self._clock.monotonic() + POLL
+            claims = await self._spool.claim(self._clock.now(), min(room, BATCH), avoid=self._avoid())
+            if not claims:  # another worker was faster, or all that is due is for sites that are barred
+                self._look_at = self._clock.monotonic() + (AVOIDED_POLL if avoid else POLL)
                 return
             self._window.take(claims)
             self._take(claims)

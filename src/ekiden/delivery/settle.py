@@ -5,7 +5,8 @@ Rules
    together. Nobody awaits it a letter (DESIGN §4 rule 6); the claim is ours, and counts in the window, until then.
 2. A store that fails is asked again after `PAUSE` until it can: the outcome is known, and trying the letter again
    instead would make a second copy. A claim that was lost changes nothing: somebody else tries the letter.
-3. Delayed is tried again by `policy.retry`; past its time it has failed (4.4.7).
+3. Delayed is tried again by `policy.retry`; past its time it has failed (4.4.7). What a barred site gives back was no
+   attempt, but it expires and is reported in time like all others.
 4. Who is told is decided in `report`; what he is told is built by `message.dsn`.
 """
 
@@ -31,6 +32,7 @@ from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.policy import retry
 from ekiden.policy.next_hop import NextHops
+from ekiden.policy.retry import RetrySchedule
 from ekiden.ports.spool import Claim, Record, Report, SpoolFailed
 
 #: How long a store that failed is left alone before it is asked again, in seconds.
@@ -51,7 +53,8 @@ class _Unsettled:
 
 
 class Settler:
-    """`on_due`: called when legs became due at once (reports, expansions). `on_settled`: claims left the window."""
+    """`schedule_of`: the retry schedule of a next hop, if it has one of its own. `on_due`: called when legs became due
+    at once (reports, expansions). `on_settled`: claims left the window."""
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Settler:
         faults: Faults,
         *,
         spawn: Spawn,
+        schedule_of: Callable[[str], RetrySchedule | None],
         on_due: Callable[[], None],
         on_settled: Callable[[], None],
     ) -> None:
@@ -70,6 +74,7 @@ class Settler:
         self._ids = tools.ids
         self._faults = faults
         self._spawn = spawn
+        self._schedule_of = schedule_of
         self._on_due = on_due
         self._on_settled = on_settled
         self._again: list[tuple[float, Callable[[], None]]] = []
@@ -82,8 +87,11 @@ class Settler:
 
     # -- attempts ----------------------------------------------------------------------------------------------------
 
-    def settle(self, attempt: Attempt, expanded: Sequence[Recipient] = ()) -> None:
-        """Every recipient is decided. `expanded`: recipients that take the place of those that were expanded."""
+    def settle(
+        self, attempt: Attempt, expanded: Sequence[Recipient] = (), *, uncounted_until: float | None = None
+    ) -> None:
+        """Every recipient is decided. `expanded`: recipients that take the place of those that were expanded.
+        `uncounted_until`: nothing was tried; what is delayed is due then (seconds since 1970)."""
         claim, now = attempt.claim, self._clock.now()
         delivery = self._config.delivery
         arrived = claim.envelope.arrived
@@ -107,11 +115,11 @@ class Settler:
             verdicts = report.judge(claim.envelope, recipients, outcomes, late=late)
             unsettled.withheld = verdicts.withheld
         if delayed:
-            jitter = self._random.uniform(-1, 1)
-            unsettled.record.next_attempt = retry.next_attempt(arrived, now, claim.leg.attempts + 1, delivery, jitter)
+            unsettled.record.counts = uncounted_until is None
+            unsettled.record.next_attempt = uncounted_until or self._next_attempt(claim, now)
             remaining = _remaining(recipients, outcomes, verdicts.told if verdicts else frozenset())
             unsettled.record.remaining = remaining
-            keys = self._next_hops.keys_for(claim.envelope, remaining, claim.leg.attempts + 1)
+            keys = self._next_hops.keys_for(claim.envelope, remaining, claim.leg.attempts + unsettled.record.counts)
             if len(keys) == 1:  # the store passes next hops over, so it must know the one that is meant now
                 unsettled.record.next_hop = keys.pop()
         self._tell(attempt, unsettled.record)
@@ -119,6 +127,33 @@ class Settler:
             self._spawn(self._add_reports(unsettled, verdicts.reports), "delivery.report")
         else:
             self._record(unsettled)
+
+    def _next_attempt(self, claim: Claim, now: float) -> float:
+        leg = claim.leg
+        return retry.next_attempt(
+            claim.envelope.arrived,
+            now,
+            leg.attempts + 1,
+            self._config.delivery,
+            self._random.uniform(-1, 1),
+            schedule=self._schedule_of(leg.next_hop),
+        )
+
+    def put_back(self, attempts: Sequence[Attempt], due: float, reason: str) -> None:
+        """Attempts that were not made, because of `reason`. Those whose sender must be told by now are recorded
+        (uncounted), so that a site which is down for days does not keep him waiting; the others are released."""
+        now, delivery = self._clock.now(), self._config.delivery
+        on_time: list[Claim] = []
+        for attempt in attempts:
+            arrived = attempt.claim.envelope.arrived
+            told = all(recipient.delay_reported for recipient in attempt.claim.leg.recipients)
+            expired = retry.is_expired(arrived, now, delivery)
+            if expired or (not told and retry.delay_report_due(arrived, now, delivery)):
+                attempt.decide_rest(OutcomeKind.DELAYED, 451, "4.4.1", reason)
+                self.settle(attempt, uncounted_until=due)
+            else:
+                on_time.append(attempt.claim)
+        self.give_back(on_time, due)
 
     def give_back(self, claims: Sequence[Claim], due: float) -> None:
         """Claims that were not attempted. `due`: seconds since 1970."""

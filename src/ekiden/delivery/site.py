@@ -1,65 +1,71 @@
-"""A site: one next hop, what waits for it, and the connections to it.
+"""A site: one set of MX hosts (or a route's targets), what waits for it, and the connections to it.
 
 Rules
-1. A connection is kept and reused; the next letter is handed to it synchronously when it is free: no task, timer,
-   lock or semaphore a letter (DESIGN §4 rule 8). A task lives only while a connection is being opened.
-2. `opening` finds a host that takes the session; when there is none, what waits is delayed with the reason. Only
-   where there is no road (NoRoad 5xx) it fails.
+1. A connection is kept and reused, for letters of all domains that lead here; the next letter is handed to it
+   synchronously when it is free: no task, timer, lock or semaphore a letter (DESIGN §4 rule 8). A task lives only while
+   a connection is being opened, or tokens of a rate are asked for.
+2. A connection is opened with a berth: room in this worker (`budget`) and a slot of the site, which counts in all
+   workers (`ports.slots`). `policy.concurrency` says how many of those we want.
 3. While other connections work, one that could not be opened delays nothing; the site then opens no more for a while.
-   A site that is down is tried anew at most every `PAUSE` seconds; what comes meanwhile waits here.
-4. A transaction whose content was not sent completely goes again at once, a few times; else it is unknown: delayed.
+   When none works, what waits is delayed with the reason, and the site rests (`barrier`). Where there is no road at all
+   (NoRoad 5xx) it fails.
+4. A site that is barred (it rests, is suspended, or all its slots are elsewhere) keeps no letters: they go back to the
+   store, uncounted. Only one that is probed takes one.
+5. A transaction whose content was not sent completely goes again at once, a few times; else it is unknown: delayed.
 
-Called by `dispatch`; calls `opening` and `SmtpConnection`; hands every decided attempt to `Surroundings.finished`.
+Called by `dispatch` and `ways`; calls `opening` and `SmtpConnection`; hands every decided attempt to
+`Surroundings.finished`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+import asyncio
+from collections.abc import Sequence
+from typing import Final
 
 from ekiden.delivery.attempt import Attempt
-from ekiden.delivery.budget import Budget
+from ekiden.delivery.barrier import Bar, Barrier
+from ekiden.delivery.budget import Standing
 from ekiden.delivery.fairness import FlowQueue
-from ekiden.delivery.faults import Faults, Tasks
-from ekiden.delivery.line import Line, limits, line_of
-from ekiden.delivery.memory import HostMemory
-from ekiden.delivery.opening import Opener
+from ekiden.delivery.line import Berth, Line, limits, line_of
+from ekiden.delivery.opening import UNREACHED
 from ekiden.delivery.pace import Pace
-from ekiden.delivery.routing import NoRoad, Routing
+from ekiden.delivery.routing import Host, NoRoad
 from ekiden.delivery.smtp_connection import SmtpConnection
+from ekiden.delivery.surroundings import Surroundings
+from ekiden.delivery.tokens import Tokens
 from ekiden.model.outcome import OutcomeKind
 from ekiden.model.reply import Reply
-from ekiden.ports.clock import Clock
+from ekiden.policy.concurrency import Concurrency
+from ekiden.policy.site_rules import SiteRules
+from ekiden.ports.slots import SlotsFailed
 from ekiden.proto.smtp.client_events import Phase, Transaction, TransactionEnded
 
 #: A free connection is kept this long, in seconds: long enough for the next letter of a stream, too short to be a
 #: burden on the other side (Postfix: 2 s).
 IDLE: Final = 5.0
-#: Seconds until a site is tried again when no connection could be opened.
+#: Seconds until another connection is opened when one could not be, or was lost with its first letter.
 PAUSE: Final = 10.0
-
-
-class Surroundings(NamedTuple):
-    """What all sites of a configuration share. `finished`: an attempt is decided. `unattempted`: attempts that this
-    site gives back (draining)."""
-
-    opener: Opener
-    routing: Routing
-    clock: Clock
-    tasks: Tasks
-    faults: Faults
-    budget: Budget
-    memory: HostMemory
-    connections: int
-    finished: Callable[[Attempt], None]
-    unattempted: Callable[[list[Attempt]], None]
+#: Seconds until a slot is asked for again.
+SLOT_PAUSE: Final = 1.0
+#: Sites of which is remembered that they took a session; beyond it the memory starts anew.
+MOST_PROVEN: Final = 50_000
+SHUTTING_DOWN: Final = "this server is shutting down"
 
 
 class Site:
-    """A ConnectionOwner (see `smtp_connection`); one a next-hop key."""
+    """A ConnectionOwner (see `smtp_connection`). `keys`: next hops that lead here; `key`: the one that did last.
+    `told`: what was said of the barrier at last."""
 
-    def __init__(self, key: str, surroundings: Surroundings) -> None:
-        self.key = key
+    def __init__(self, road: Sequence[Host], key: str, rules: SiteRules, surroundings: Surroundings, name: str) -> None:
+        self.name = name
+        self.take_road(road, key)
+        self.keys: set[str] = set()
+        self.told = Bar.NONE
+        self.rules = rules
+        self.pace = Pace()
+        self.barrier = Barrier()
+        self.concurrency = Concurrency(surroundings.share(rules.connections))
         self._around = surroundings
         self._queue = FlowQueue()
         self._lines: dict[SmtpConnection, Line] = {}
@@ -67,59 +73,146 @@ class Site:
         self._opening = 0
         self._in_hand = 0
         self._open_after = 0.0
+        self._short_of_slots = False
+        self._spare: Berth | None = None
+        self._busy_at_tick = False
         self._draining = False
-        self.pace = Pace()
+        self._tokens: Tokens | None = None
+        self._configure_rates()
 
-    # -- for dispatch ------------------------------------------------------------------------------------------------
+    # -- for dispatch and ways ---------------------------------------------------------------------------------------
 
     @property
     def held(self) -> int:
         """Attempts waiting or under way."""
         return len(self._queue) + self._in_hand
 
+    @property
+    def is_avoided(self) -> bool:
+        """Its letters are not to be claimed."""
+        bar = self.barrier.bar
+        return bar is not Bar.NONE and (bar is not Bar.PROBED or self.held > 0)
+
     def is_idle(self, now: float) -> bool:
         """Nothing here that would be missed. `now`: monotonic."""
-        busy = self.held or self._lines or self._opening
-        return not busy and self.pace.is_forgotten and now >= self._open_after
+        busy = self.held or self._lines or self._opening or self._spare
+        return not busy and self.pace.is_forgotten and now >= self._open_after and self.barrier.is_forgotten(now)
 
     def feed(self, attempt: Attempt) -> None:
+        if self.barrier.bar is not Bar.NONE and not self._admits(attempt):
+            return
         if not self.held:
             self.pace.begin(self._around.clock.monotonic())
         self._queue.put(attempt)
+        if self.barrier.bar is not Bar.NONE:
+            self._around.barred(self)  # this one probes; from now on its letters are avoided
         self._pump()
+
+    def take_road(self, road: Sequence[Host], key: str) -> None:
+        """A next hop leads here, by these hosts."""
+        self.road, self.key, self._road_is_new = road, key, True
 
     def shed(self, keep: int) -> list[Attempt]:
         """Those that wait last, so that `keep` remain here with what is under way; they are no longer this site's."""
         return self._queue.shed(max(keep - self._in_hand, 0))
 
-    def configure(self, surroundings: Surroundings) -> None:
+    def configure(self, rules: SiteRules, surroundings: Surroundings) -> None:
         """For connections opened from now on; those that stand are closed when they are free."""
         self._around = surroundings
+        self.rules = rules
+        self.concurrency.limit(surroundings.share(rules.connections))
+        self._configure_rates()
         self._open_after = 0.0
         for line in self._lines.values():
             line.most_letters = 0
-        self._close_free(idle_before=float("inf"))
+        self.close_idle()
         self._pump()
 
     def tick(self, now: float) -> None:
-        """Once a second: closes what is idle, opens what had to wait, and measures the pace."""
+        """Once a second: closes what is idle, opens what had to wait, measures the pace, and looks at the barrier."""
         self.pace.tick()
-        self._close_free(idle_before=now if self._around.budget.is_contended else now - IDLE)
+        busy = self._in_hand > 0
+        if (
+            busy
+            and self._busy_at_tick
+            and self.pace.rate
+            and self.concurrency.judge(self._in_hand / self.pace.rate, now)
+        ):
+            self._close_surplus()
+        self._busy_at_tick = busy
+        self._close_free(idle_before=now - IDLE)
+        if self.barrier.bar is not Bar.NONE:
+            self._look_at_barrier(now)
+        if self._spare is not None and now >= self._open_after:
+            self._return(self._spare)
+            self._spare = None
         self._pump()
+
+    def _judge_speed(self, now: float) -> None:
+        """What a letter takes: those under way, by those that end in a second. Of a site that was busy all the time."""
+        busy, rate = self._in_hand > 0, self.pace.rate
+        if busy and self._busy_at_tick and rate and self.concurrency.judge(self._in_hand / rate, now):
+            self._close_surplus()
+        self._busy_at_tick = busy
+
+    def heard_ring(self) -> None:
+        """A slot may have become free elsewhere."""
+        if self.barrier.bar is Bar.SLOTS:
+            self._seek_slot()
+        elif self._short_of_slots:
+            self._short_of_slots = False
+            self._open_after = 0.0
+            self._pump()
+
+    def suspend(self, reason: str) -> None:
+        """Nothing more is begun; idempotent."""
+        if self.barrier.bar is not Bar.SUSPENDED:
+            self.barrier.suspend(reason)
+            self._put_back(self._queue.take_all())
+            self.close_idle()
+            self._around.barred(self)
+
+    def resume(self) -> None:
+        """Nothing suspends it any more; idempotent."""
+        if self.barrier.bar is Bar.SUSPENDED:
+            self.barrier.resume(self._around.clock.monotonic())
+            self._around.barred(self)
+
+    def probe_now(self) -> None:
+        """By hand: the rest is over, one letter may try."""
+        if self.barrier.bar is Bar.RESTING:
+            self.barrier.probe(self._around.clock.monotonic())
+            self._open_after = 0.0
+            self._around.barred(self)
 
     def take_waiting(self) -> list[Attempt]:
         """Those not under way; they are no longer this site's."""
         return self._queue.take_all()
 
+    def take_waiting_of(self, key: str) -> list[Attempt]:
+        """The same, for one next hop only."""
+        waiting = self._queue.take_all()
+        for attempt in waiting:
+            if attempt.claim.leg.next_hop != key:
+                self._queue.put(attempt)
+        return [attempt for attempt in waiting if attempt.claim.leg.next_hop == key]
+
     def drain(self) -> None:
         """Nothing new is begun; free connections close."""
         self._draining = True
+        if self._spare is not None:
+            self._return(self._spare)
+            self._spare = None
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Free connections close."""
         self._close_free(idle_before=float("inf"))
 
     def abort(self) -> None:
         """Cuts every connection; what was under way comes back through `on_closed`."""
         for connection in list(self._lines):
-            connection.abort(Reply(451, "4.3.2", "this server is shutting down"))
+            connection.abort(Reply(451, "4.3.2", SHUTTING_DOWN))
 
     # -- handing out -------------------------------------------------------------------------------------------------
 
@@ -134,17 +227,10 @@ class Site:
                 self._fill(connection)
                 if not self._queue:
                     return
-        while self._opening < len(self._queue) and self._may_open():
-            self._opening += 1
-            self._around.tasks.spawn(self._open(), "delivery.open")
-
-    def _may_open(self) -> bool:
-        around = self._around
-        return (
-            self._opening + len(self._lines) < around.connections
-            and around.clock.monotonic() >= self._open_after
-            and around.budget.take(self._pump)
-        )
+        if self._tokens is not None and self._free:
+            return  # it is the rate that they wait for, not a connection
+        while self._opening < len(self._queue) and self._open():
+            pass
 
     def _fill(self, connection: SmtpConnection) -> None:
         """Hands letters to a connection while it takes them."""
@@ -152,10 +238,13 @@ class Site:
         if line.feeding:
             return  # `send` decided a letter at once and called back: the loop below goes on
         line.feeding = True
+        tokens = self._tokens
         try:
             while connection.can_send:
                 if line.letters >= line.most_letters or self._draining:
                     connection.quit()
+                    break
+                if tokens is not None and self._queue and not tokens.use(len(self._queue)):
                     break
                 attempt = self._queue.pop()
                 if attempt is None:
@@ -201,9 +290,9 @@ class Site:
         elif not self._draining:
             self._queue.put_back(attempt)
         elif attempt.is_untouched:
-            self._around.unattempted([attempt])
+            self._around.put_back([attempt], self._around.clock.now(), SHUTTING_DOWN)
         else:
-            attempt.decide_rest(OutcomeKind.DELAYED, 451, "4.3.2", "this server is shutting down")
+            attempt.decide_rest(OutcomeKind.DELAYED, 451, "4.3.2", SHUTTING_DOWN)
             self._around.finished(attempt)
 
     def _close_free(self, *, idle_before: float) -> None:
@@ -211,44 +300,229 @@ class Site:
             if connection.can_send and not connection.in_flight and line.idle_since <= idle_before:
                 connection.quit()
 
+    # -- barrier -----------------------------------------------------------------------------------------------------
+
+    def _admits(self, attempt: Attempt) -> bool:
+        """A barred site is fed: only a probe is taken."""
+        if self.barrier.bar is Bar.PROBED and not self.held:
+            return True
+        self._put_back([attempt])
+        return False
+
+    def _put_back(self, attempts: Sequence[Attempt]) -> None:
+        if attempts:
+            clock = self._around.clock
+            due = clock.now() + self.barrier.seconds_left(clock.monotonic())
+            self._around.put_back(attempts, due, self.barrier.reason)
+
+    def _look_at_barrier(self, now: float) -> None:
+        if self.barrier.bar is Bar.SLOTS:
+            self._seek_slot()
+        elif self.barrier.rest_is_over(now):
+            self.barrier.probe(now)
+            self._open_after = 0.0
+            self._around.barred(self)
+
+    def _rest(self, reason: NoRoad, now: float) -> None:
+        """No host took a connection (or each refused the session), and no connection is left."""
+        around = self._around
+        self.barrier.fail(f"{reason.code} {reason.status} {reason.text}", now, around.random.uniform(-1, 1))
+        self.concurrency.begin_anew()
+        around.proven.pop(self.name, None)
+        around.barred(self)
+
+    def _works(self) -> None:
+        """A session was accepted."""
+        around = self._around
+        if len(around.proven) > MOST_PROVEN:
+            around.proven.clear()
+        around.proven[self.name] = around.clock.monotonic()
+        if self.barrier.works():
+            self.concurrency.begin_anew()
+            around.barred(self)
+
+    def _seek_slot(self) -> None:
+        """Asks for the slot that was lacking, before any letter is claimed for it."""
+        if not self._opening and not self._draining:
+            self._opening += 1
+            self._around.tasks.spawn(self._find_slot(), "delivery.slot")
+
+    async def _find_slot(self) -> None:
+        berth = Berth()
+        try:
+            found = await self._take_slot(berth)
+        finally:
+            self._opening -= 1
+        if not found:
+            return
+        if self._draining or self.barrier.bar is not Bar.SLOTS:
+            self._return(berth)
+            return
+        self._spare = berth
+        self._open_after = (
+            self._around.clock.monotonic() + SLOT_PAUSE
+        )  # whose letters do not come by then gives it back
+        self.barrier.found_slot()
+        self._around.barred(self)
+
     # -- opening -----------------------------------------------------------------------------------------------------
 
-    async def _open(self) -> None:
+    @property
+    def _standing(self) -> Standing:
+        if self.barrier.failures:
+            return Standing.FAILED
+        return Standing.PROVEN if self._lines or self.name in self._around.proven else Standing.FRESH
+
+    def _open(self) -> bool:
+        """Begins to open one more, if that is allowed now."""
+        around, now = self._around, self._around.clock.monotonic()
+        most = 1 if self.barrier.bar is Bar.PROBED else int(self.concurrency.allowed)
+        if self._opening + len(self._lines) >= most:
+            return False
+        berth, self._spare = self._spare or Berth(), None
+        if berth.slot is None and now < self._open_after:
+            return False
+        berth.place = around.budget.take(self._standing, now, self._pump, berth.cut)
+        if berth.place is None:
+            if berth.slot is not None:
+                self._spare = berth
+            return False
+        self._opening += 1
+        berth.task = around.tasks.spawn(self._connect(berth), "delivery.open")
+        return True
+
+    async def _connect(self, berth: Berth) -> None:
         """Opens one connection, at the first host that takes it. Ends with it standing, or with what waits delayed."""
         around = self._around
         try:
-            road = await around.routing.road(self.key)
-            reason = road if isinstance(road, NoRoad) else await around.opener.open(road, self)
+            if not await self._may_connect(berth):
+                self._opening -= 1
+                self._return(berth)
+                self._without_slot()
+                return
+            reason = await around.opener.open(await self._hosts(around), self, berth)
         except Exception as error:  # a fault of ours delays, it never loses (invariant 7)
             incident = around.faults.unexpected("delivery.open", error)
             reason = NoRoad(451, "4.3.0", f"internal fault, incident {incident}")
-        except BaseException:
-            self._opening -= 1
-            raise
+        except asyncio.CancelledError:
+            if not berth.is_cut:
+                self._opening -= 1
+                raise
+            reason = NoRoad(451, UNREACHED, "no session came about in time, and other sites waited for the connection")
         self._opening -= 1
         if reason is not None:
-            around.budget.give()
+            self._return(berth)
             self._unreachable(reason)
+
+    async def _hosts(self, around: Surroundings) -> Sequence[Host]:
+        """The road anew, so that equal hosts take turns; out of the resolver's memory, as a rule. What cannot be found
+        out now is as it was, and a next hop that leads elsewhere by now is seen to by `ways`."""
+        if self._road_is_new:
+            self._road_is_new = False
+            return self.road
+        road = await around.routing.road(self.key)
+        if not isinstance(road, NoRoad) and road[0].site == self.road[0].site:
+            self.road = road
+        return self.road
+
+    async def _may_connect(self, berth: Berth) -> bool:
+        """A slot, and a token if connections have a rate."""
+        if berth.slot is None and not await self._take_slot(berth):
+            self._short_of_slots = True
+            return False
+        self._short_of_slots = False
+        rate = self.rules.connections_per_minute
+        if not rate:
+            return True
+        try:
+            grant = await self._around.slots.spend(f"connections {self.name}", rate, 1)
+        except SlotsFailed as error:
+            self._around.faults.known("delivery.slots", error)
+            self._open_after = self._around.clock.monotonic() + SLOT_PAUSE
+            return False
+        if not grant.granted:
+            self._open_after = self._around.clock.monotonic() + grant.wait
+        return grant.granted > 0
+
+    async def _take_slot(self, berth: Berth) -> bool:
+        around = self._around
+        try:
+            berth.slot = await around.slots.take(self.name, self.rules.connections)
+        except SlotsFailed as error:
+            around.faults.known("delivery.slots", error)
+        if berth.slot is None:
+            self._open_after = around.clock.monotonic() + SLOT_PAUSE
+        return berth.slot is not None
+
+    def _without_slot(self) -> None:
+        """There was no slot, or no token of the connections' rate."""
+        if not self._short_of_slots:
+            return  # the rate will have tokens again: what waits here waits for that
+        if self._lines or self._opening or self._draining:
+            return
+        self._short_of_slots = False
+        self.barrier.lacks_slot()
+        self._put_back(self._queue.take_all())
+        self._around.barred(self)
+        self._around.ring()  # who has the slot takes what was given back
+
+    def _return(self, berth: Berth) -> None:
+        """A connection was not opened, or is closed."""
+        around = self._around
+        if berth.place is not None:
+            place, berth.place = berth.place, None
+            around.budget.give(place)
+        if berth.slot is not None:
+            slot, berth.slot = berth.slot, None
+            around.slots.give(slot)
+            if len(self._lines) + self._opening + 1 >= self.concurrency.most:
+                around.ring()  # perhaps another worker had none
 
     def _unreachable(self, reason: NoRoad) -> None:
         around = self._around
         now = around.clock.monotonic()
         self._open_after = now + PAUSE
         if self._lines or self._opening:
+            self.concurrency.trouble(now)
             return  # others work, or may yet; the last of them decides
-        kind = OutcomeKind.FAILED if reason.code >= 500 else OutcomeKind.DELAYED
+        self._rest(reason, now)
         for attempt in self._queue.take_all():
             attempt.started = attempt.started or now
-            attempt.decide_rest(kind, reason.code, reason.status, reason.text)
+            attempt.decide_rest(OutcomeKind.DELAYED, reason.code, reason.status, reason.text)
             around.finished(attempt)
+
+    def _trouble(self) -> None:
+        """The other side wants less of us."""
+        self.concurrency.trouble(self._around.clock.monotonic())
+        self._close_surplus()
+
+    def _close_surplus(self) -> None:
+        """Connections beyond what is allowed take no more letters."""
+        surplus = len(self._lines) - int(self.concurrency.allowed)
+        for connection, line in list(self._lines.items())[: max(surplus, 0)]:
+            line.most_letters = 0
+            if not connection.in_flight:
+                connection.quit()
+
+    def _configure_rates(self) -> None:
+        rate = self.rules.letters_per_minute
+        around = self._around
+        self._tokens = None
+        if rate:
+            self._tokens = Tokens(
+                f"letters {self.name}", rate, around.slots, around.clock, around.tasks, around.faults, self._pump
+            )
 
     # -- ConnectionOwner ---------------------------------------------------------------------------------------------
 
     def on_ready(self, connection: SmtpConnection) -> None:
         line = line_of(connection)
         line.tls = str(connection.tls) if connection.tls is not None else ""
-        line.most_letters, line.most_recipients = limits(connection.extensions)
+        line.most_letters, line.most_recipients = limits(connection.extensions, self.rules)
         self._lines[connection] = line
+        if line.berth.place is not None:
+            self._around.budget.opened(line.berth.place)
+        self._works()
         if not line.opened.done():
             line.opened.set_result(None)
         self._fill(connection)
@@ -264,15 +538,23 @@ class Site:
         line = self._lines.get(connection)
         if line is None:
             return
-        if ended.replies[0].code // 100 == 4 and all(reply.status.startswith("4.3.") for reply in ended.replies):
-            # RFC 3463 §3.4: its mail system is in trouble; for the next attempt it comes last
-            self._around.memory.note_failed(line.host.where, self._around.clock.monotonic())
+        if ended.replies[0].code // 100 == 4:
+            self._note_deferral(line, ended.replies)
+        elif self.concurrency.allowed < self.concurrency.most:
+            self.concurrency.succeed()
         if self._queue and connection.can_send:
             self._fill(connection)
         elif not connection.in_flight:
             line.idle_since = self._around.clock.monotonic()
             if self._draining:
                 connection.quit()
+
+    def _note_deferral(self, line: Line, replies: Sequence[Reply]) -> None:
+        if all(reply.status.startswith("4.3.") for reply in replies):
+            # RFC 3463 §3.4: its mail system is in trouble; for the next attempt it comes last
+            self._around.memory.note_failed(line.host.where, self._around.clock.monotonic())
+        if any(reply.code == 421 or reply.status.startswith("4.7.") for reply in replies):
+            self._trouble()
 
     def on_refused(self, connection: SmtpConnection, reply: Reply, phase: Phase) -> None:
         line = line_of(connection)
@@ -287,13 +569,15 @@ class Site:
             self._take_unknown(transaction, reason)
         self._free.pop(connection, None)
         if self._lines.pop(connection, None) is not None:
+            now = self._around.clock.monotonic()
+            if unknown or reason.code == 421:
+                self.concurrency.trouble(now)
             if unknown and not connection.letters:
                 # it greets us and hangs up on every letter: as good as down, so the next host's turn comes first
-                now = self._around.clock.monotonic()
                 self._around.memory.note_failed(line.host.where, now)
                 if not self._lines:
                     self._open_after = now + PAUSE
-            self._around.budget.give()
+            self._return(line.berth)
             self._pump()
 
     def _take_unknown(self, transaction: Transaction, reason: Reply) -> None:

@@ -18,7 +18,7 @@ from ekiden.spool.window import Window
 
 
 class Tools(NamedTuple):
-    """`ids`: of this incarnation; the names of our reports come from it."""
+    """`ids`: of this incarnation; the names of our reports come from it. `workers`: how many deliver here."""
 
     spool: Spool
     window: Window
@@ -32,3 +32,4 @@ class Tools(NamedTuple):
     ids: IdSequence
     slots: Slots
     wakeup: Wakeup
+    workers: int = 1

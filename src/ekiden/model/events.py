@@ -121,6 +121,17 @@ class PossibleDuplicate(Event, tag="duplicate.possible", kw_only=True):
     reason: str = ""
 
 
+class SiteState(Event, tag="site.state", kw_only=True):
+    """Whether a worker sends to a site (the set of MX hosts that `next_hops`, the first few, lead to). `what`: resting
+    (it failed as a whole), slots (all connections it may have are in use by other workers), suspended (by a person),
+    open."""
+
+    site: str
+    what: str
+    next_hops: list[str] = []
+    reason: str = ""
+
+
 class ReportMade(Event, tag="report.made", kw_only=True):
     """`kind`: failed, delayed, relayed. `letter`: the one it is about; `report`: its own id."""
 

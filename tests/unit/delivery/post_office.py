@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ekiden.config.model import Config, Domain, Route
+from ekiden.config.model import Config, Domain, Route, Site
 from ekiden.config.model import Delivery as DeliverySection
 from ekiden.delivery.dispatch import Delivery
 from ekiden.delivery.routing import Credentials
@@ -35,12 +35,13 @@ from tests.unit.delivery.letters import CONTENT
 TURNS = 400
 
 
-def config(*routes: Route, hostname: str = "mail.example.test", **delivery: Any) -> Config:
+def config(*routes: Route, hostname: str = "mail.example.test", sites: Sequence[Site] = (), **delivery: Any) -> Config:
     return Config(
         hostname=hostname,
         data_dir="/d",
         domain=(Domain(name="example.test"),),
         route=routes,
+        site=tuple(sites),
         delivery=DeliverySection(**delivery),
     )
 
@@ -48,19 +49,30 @@ def config(*routes: Route, hostname: str = "mail.example.test", **delivery: Any)
 class PostOffice:
     """Our domain is example.test, with an account alice. `server(domain, …)` makes a far one, with MX and address."""
 
-    def __init__(self, settings: Config | None = None, secrets: Mapping[str, Credentials] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Config | None = None,
+        secrets: Mapping[str, Credentials] | None = None,
+        *,
+        beside: PostOffice | None = None,
+        workers: int = 1,
+    ) -> None:
+        """`beside`: another worker of the same server: time, store, network and budgets are its too."""
         self.config = settings or config()
-        self.clock = FakeClock()
-        self.spool = MemorySpool(self.clock)
+        self.clock = beside.clock if beside else FakeClock()
+        incarnation = 2 if beside else 1
+        self.spool = MemorySpool(self.clock, incarnation, shared=beside.spool if beside else None)
+        self.slots = FakeSlots(self.clock, beside.slots if beside else None)
+        self.bell = FakeBell()
+        if beside:
+            self.bell.others, beside.bell.others = [beside.bell], [self.bell]
         self.window = Window(self.config.delivery.window_letters, self.config.delivery.window_octets)
-        self.resolver = FakeResolver()
-        self.connector = FakeConnector()
+        self.resolver = beside.resolver if beside else FakeResolver()
+        self.connector = beside.connector if beside else FakeConnector()
         self.directory = MemoryDirectory(domains=("example.test",))
         self.mailboxes = MemoryMailboxes()
         self.events = CollectingSink()
-        self.ids = IdSequence(1)
-        self.slots = FakeSlots(self.clock)
-        self.bell = FakeBell()
+        self.ids = IdSequence(incarnation)
         random = FakeRandom(fraction=0.5)
         tools = Tools(
             self.spool,
@@ -75,6 +87,7 @@ class PostOffice:
             self.ids,
             self.slots,
             self.bell,
+            workers,
         )
         self.delivery = Delivery(tools, self.config, secrets or {})
         self._addresses = 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ekiden.config.model import Route
-from ekiden.delivery import line, memory
+from ekiden.config.model import Route, Site
+from ekiden.delivery import memory
 from ekiden.delivery import site as site_module
 from ekiden.delivery.line import limits
 from ekiden.delivery.routing import Credentials
 from ekiden.model.envelope import Recipient
 from ekiden.model.events import InternalFault, PossibleDuplicate
+from ekiden.policy.site_rules import rules_for
 from ekiden.ports.wire import ConnectFailed, Endpoint
 from tests.fakes.smtp_server import CUT, EXTENSIONS, STALL, FakeSmtpServer
 from tests.unit.delivery.letters import CONTENT
@@ -48,7 +49,7 @@ async def test_a_connection_is_kept_and_reused_then_closed_when_idle() -> None:
         await office.pass_time(2)
         assert far.sessions[0].quit
         await office.pass_time(1)
-        assert office.delivery._sites == {}
+        assert list(office.delivery._ways.sites()) == []
 
 
 async def test_connections_are_bounded_and_shared_by_what_waits() -> None:
@@ -65,18 +66,19 @@ async def test_connections_are_bounded_and_shared_by_what_waits() -> None:
 
 async def test_an_idle_connection_comes_before_the_place_behind_another_letter() -> None:
     async with PostOffice(config(connections_per_site=2)) as office:
-        far = FakeSmtpServer({".": [STALL]})
+        far = FakeSmtpServer()
         office.server("far.test", far)
-        for name in "ab":
+        for name in "xy":
             await office.send(f"{name}@far.test")
         await office.settle()
-        await office.send("c@far.test")
-        await office.settle()
-        assert [(taken.forward_paths, taken.session) for taken in far.letters] == [
-            (["b@far.test"], 1),
-            (["c@far.test"], 1),
-        ]
-        assert sum(line.startswith("MAIL") for line in far.lines) == 3  # c was never behind a
+        assert len(far.sessions) == 2
+        far.script["."] = [STALL]
+        for name in "abc":
+            await office.send(f"{name}@far.test")
+            await office.settle()
+        assert far.paths[2:] == ["b@far.test", "c@far.test"]
+        assert far.letters[-2].session == far.letters[-1].session
+        assert sum(line.startswith("MAIL") for line in far.lines) == 5  # c was never behind a
 
 
 async def test_letters_without_pipelining() -> None:
@@ -89,9 +91,9 @@ async def test_letters_without_pipelining() -> None:
         assert len(far.letters) == 10
 
 
-async def test_a_connection_carries_only_so_many_letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "LETTERS", 4)
-    async with PostOffice(config(connections_per_site=1)) as office:
+async def test_a_connection_carries_only_so_many_letters() -> None:
+    settings = config(sites=[Site(match="mx0.far.test", letters_per_connection=4)], connections_per_site=1)
+    async with PostOffice(settings) as office:
         far = FakeSmtpServer()
         office.server("far.test", far)
         for number in range(10):
@@ -111,7 +113,16 @@ async def test_a_connection_carries_only_so_many_letters(monkeypatch: pytest.Mon
     ],
 )
 def test_limits_of_the_peer(words: str, expected: tuple[int, int]) -> None:
-    assert limits({"LIMITS": words} if words else {}) == expected
+    rules = rules_for(config(), next_hop="mx:far.test", hosts=[])
+    assert limits({"LIMITS": words} if words else {}, rules) == expected
+
+
+def test_a_site_of_the_configuration_has_the_word_unless_the_peer_says_less() -> None:
+    settings = config(sites=[Site(match="far.test", letters_per_connection=10, recipients_per_transaction=30)])
+    rules = rules_for(settings, next_hop="mx:far.test", hosts=[])
+    assert limits({}, rules) == (10, 30)
+    assert limits({"LIMITS": "MAILMAX=50 RCPTMAX=500"}, rules) == (10, 30)
+    assert limits({"LIMITS": "MAILMAX=5 RCPTMAX=20"}, rules) == (5, 20)
 
 
 async def test_recipients_are_split_at_the_peers_limit() -> None:

@@ -1,0 +1,100 @@
+"""What keeps a site from taking letters, and for how long.
+
+NONE        it takes what comes
+RESTING     it failed as a whole: left alone until a time (`policy.rest`)
+PROBED      the rest is over: one letter tries, on one connection
+SLOTS       all connections it may have are elsewhere (other workers)
+SUSPENDED   a person said so
+
+A site that was barred by something else rests or is probed afterwards if it had failed before. Times: monotonic
+seconds. Changed by `site` only.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from ekiden.policy.rest import LONGEST, Rest
+
+#: Letters that come while one is probing are put off for so long.
+PROBE_SECONDS: Final = 5.0
+
+
+class Bar(Enum):
+    NONE = ""
+    RESTING = "resting"
+    PROBED = "probed"
+    SLOTS = "slots"
+    SUSPENDED = "suspended"
+
+
+class Barrier:
+    """`reason`: for people."""
+
+    __slots__ = ("_rest", "bar", "reason")
+
+    def __init__(self) -> None:
+        self._rest = Rest()
+        self.bar = Bar.NONE
+        self.reason = ""
+
+    @property
+    def failures(self) -> int:
+        return self._rest.failures
+
+    @property
+    def last_failure(self) -> str:
+        return self._rest.reason
+
+    def seconds_left(self, now: float) -> float:
+        """How long a letter that is put back should wait at least."""
+        if self.bar is Bar.RESTING:
+            return max(self._rest.until - now, 0.0)
+        return PROBE_SECONDS if self.bar is Bar.PROBED else 0.0
+
+    def is_forgotten(self, now: float) -> bool:
+        """Nothing is remembered that matters. A failure matters as long as the longest rest."""
+        return self.bar is Bar.NONE or (self.bar is Bar.PROBED and now >= self._rest.until + LONGEST)
+
+    def rest_is_over(self, now: float) -> bool:
+        return self.bar is Bar.RESTING and not self._rest.lasts(now)
+
+    def fail(self, reason: str, now: float, jitter: float) -> None:
+        seconds = self._rest.fail(reason, now, jitter)
+        if self.bar is not Bar.SUSPENDED:
+            self.bar = Bar.RESTING
+            self.reason = f"the site rests for {seconds:.0f} s; the last failure: {reason}"
+
+    def probe(self, now: float) -> None:
+        self._rest.until = min(self._rest.until, now)
+        self._set_after()
+
+    def works(self) -> bool:
+        """A session came about. True if that changes something."""
+        rested = self._rest.end()
+        if self.bar in (Bar.SUSPENDED, Bar.NONE):
+            return rested
+        self.bar, self.reason = Bar.NONE, ""
+        return True
+
+    def lacks_slot(self) -> None:
+        if self.bar is not Bar.SUSPENDED:
+            self.bar = Bar.SLOTS
+            self.reason = "all connections that the site may have are in use by other workers"
+
+    def found_slot(self) -> None:
+        self._set_after()
+
+    def suspend(self, reason: str) -> None:
+        self.bar = Bar.SUSPENDED
+        self.reason = reason
+
+    def resume(self, now: float) -> None:
+        self.probe(now)
+
+    def _set_after(self) -> None:
+        if self._rest.failures:
+            self.bar, self.reason = Bar.PROBED, f"another letter tries the site; the last failure: {self._rest.reason}"
+        else:
+            self.bar, self.reason = Bar.NONE, ""

@@ -1,0 +1,40 @@
+"""Surroundings: what all sites of one configuration share. Made by `dispatch`, used by `site` and `ways`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.budget import Budget
+from ekiden.delivery.faults import Faults, Tasks
+from ekiden.delivery.memory import HostMemory
+from ekiden.delivery.opening import Opener
+from ekiden.delivery.routing import Routing
+from ekiden.ports.clock import Clock, Random
+from ekiden.ports.slots import Slots
+
+if TYPE_CHECKING:
+    from ekiden.delivery.site import Site
+
+
+class Surroundings(NamedTuple):
+    """`share`: of so many connections what one worker may have. `finished`: an
+    attempt is decided. `put_back`: attempts that go back to the store, due at that time (seconds since 1970) and for
+    that reason. `barred`: the barrier of a site has changed. `proven`: names of sites that took a session lately."""
+
+    opener: Opener
+    routing: Routing
+    clock: Clock
+    random: Random
+    tasks: Tasks
+    faults: Faults
+    budget: Budget
+    memory: HostMemory
+    slots: Slots
+    ring: Callable[[], None]
+    share: Callable[[int], int]
+    finished: Callable[[Attempt], None]
+    put_back: Callable[[Sequence[Attempt], float, str], None]
+    barred: Callable[[Site], None]
+    proven: dict[str, float]

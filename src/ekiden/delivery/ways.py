@@ -1,0 +1,300 @@
+"""Ways: from next-hop keys to sites. Domains with the same MX hosts lead to one site, and share its connections.
+
+Rules
+1. The road of a key is looked up before its letters go to a site, and remembered for `KNOWN` seconds: never per letter.
+   Letters that come meanwhile wait here; they are counted in the window like all others.
+2. At most `LOOKUPS` lookups at once, however many domains wait. A key that waits keeps at most `MOST_WAITING` letters
+   here; what comes beyond goes back to the store.
+3. A key without a road decides the letters of that key alone, and is asked about again after `UNKNOWN` seconds at the
+   earliest.
+4. Keys share a site only if their roads have the same name (`site_name`) and the same `[[site]]` rules.
+5. Here is known which keys are not to be claimed (`avoid`): those of barred and suspended sites. A site that is probed
+   loses its keys, so that a domain which has moved is looked up anew.
+
+Called by `dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+from ekiden.config.model import Config
+from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.barrier import Bar
+from ekiden.delivery.routing import Host, NoRoad, Road
+from ekiden.delivery.site import Site
+from ekiden.delivery.surroundings import Surroundings
+from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX
+from ekiden.model.outcome import OutcomeKind
+from ekiden.policy.retry import RetrySchedule
+from ekiden.policy.site_rules import SiteRules, rules_for
+
+#: Seconds that a road is believed. The resolver has its own memory, by the TTL.
+KNOWN: Final = 300.0
+#: Seconds that "no road" is believed.
+UNKNOWN: Final = 10.0
+#: Lookups at once: a few questions each. With a fifth of ten thousand domains' name servers dead for 10 s each, the
+#: others still get 100 a second.
+LOOKUPS: Final = 256
+#: Letters of one key that wait for its road.
+MOST_WAITING: Final = 100
+
+
+class Way:
+    """`site`, `no_road`: what was found; neither while it is looked up."""
+
+    __slots__ = ("is_queued", "key", "no_road", "site", "until", "waiting")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.site: Site | None = None
+        self.no_road: NoRoad | None = None
+        self.until = 0.0
+        self.waiting: list[Attempt] = []
+        self.is_queued = False
+
+
+class Ways:
+    """`nudge`: keys that were avoided no longer are. `told`: a site was barred or is no longer."""
+
+    def __init__(self, *, nudge: Callable[[], None], told: Callable[[Site], None]) -> None:
+        self._nudge = nudge
+        self._told = told
+        self._ways: dict[str, Way] = {}
+        self._sites: dict[str, Site] = {}
+        self._known: deque[Way] = deque()  # oldest first, as the next
+        self._unknown: deque[Way] = deque()
+        self._to_ask: deque[Way] = deque()
+        self._asking = 0
+        self._barred: set[str] = set()
+        self._full: set[str] = set()
+        self._suspended: dict[str, str] = {}
+        self._config: Config
+        self._around: Surroundings
+
+    # -- for dispatch ------------------------------------------------------------------------------------------------
+
+    def configure(self, config: Config, around: Surroundings) -> None:
+        """Roads are looked up anew; sites keep their letters."""
+        self._config, self._around = config, around
+        for site in self._sites.values():
+            site.configure(_rules(config, site.key, site.road), around)
+        for key in [key for key, way in self._ways.items() if not way.is_queued]:
+            self._forget(self._ways[key])
+
+    def sites(self) -> Collection[Site]:
+        return self._sites.values()
+
+    def site_of(self, key: str) -> Site | None:
+        """None: it must be looked up (`wait`), or is suspended."""
+        way = self._ways.get(key)
+        return None if way is None or self._suspended else way.site
+
+    def wait(self, attempt: Attempt, key: str) -> None:
+        """A letter whose site is not known."""
+        if self._suspended and (reason := self._suspension_of(key)):
+            self._around.put_back([attempt], self._around.clock.now(), reason)
+            return
+        way = self._ways.get(key)
+        if way is None:
+            way = self._ways[key] = Way(key)
+        if way.site is not None:
+            way.site.feed(attempt)
+        elif way.no_road is not None and self._around.clock.monotonic() < way.until:
+            self._decide([attempt], way.no_road)
+        elif len(way.waiting) >= MOST_WAITING:
+            self._full.add(key)
+            self._around.put_back([attempt], self._around.clock.now() + UNKNOWN, "its domain is being looked up")
+        else:
+            way.waiting.append(attempt)
+            self._ask_for(way)
+
+    def avoid(self) -> Collection[str]:
+        """Keys whose letters are not to be claimed now; the caller's own."""
+        if not (self._barred or self._full or self._suspended):
+            return ()
+        return {*self._barred, *self._full, *_keys_named(self._suspended)}
+
+    def tick(self, now: float) -> None:
+        """Once a second."""
+        self._forget_old(self._known, now)
+        self._forget_old(self._unknown, now)
+        for name, site in list(self._sites.items()):
+            site.tick(now)
+            if site.is_idle(now):
+                self._drop(name, site)
+
+    def heard_ring(self) -> None:
+        for site in list(self._sites.values()):
+            site.heard_ring()
+
+    def suspend(self, suspended: dict[str, str]) -> None:
+        """`suspended`: keys, domains or MX hosts to which nothing is sent, with what people are told."""
+        if suspended == self._suspended:
+            return
+        self._suspended = suspended
+        for site in list(self._sites.values()):
+            self._judge(site)
+            for key in list(site.keys):
+                if reason := self._suspension_of(key):
+                    self._around.put_back(site.take_waiting_of(key), self._around.clock.now(), reason)
+        self._nudge()
+
+    def probe(self, keys: Iterable[str]) -> None:
+        """By hand: sites that rest are tried at once."""
+        for key in keys:
+            way = self._ways.get(key)
+            if way is not None and way.site is not None:
+                way.site.probe_now()
+
+    def barred(self, site: Site) -> None:
+        """A site takes letters again, or no longer."""
+        if site.is_avoided:
+            self._barred |= site.keys
+        else:
+            self._barred -= site.keys
+            if site.barrier.bar is Bar.PROBED:
+                for key in list(site.keys):
+                    self._forget(self._ways[key])
+            self._nudge()
+        if site.barrier.bar is not site.told:
+            site.told = site.barrier.bar
+            self._told(site)
+
+    def schedule_of(self, key: str) -> RetrySchedule | None:
+        """None: nothing is known but `[delivery]`."""
+        way = self._ways.get(key)
+        return None if way is None or way.site is None else way.site.rules.retry
+
+    def take_waiting(self) -> list[Attempt]:
+        """All that wait for a road, and at the sites; they are nobody's here then."""
+        taken: list[Attempt] = []
+        for way in self._ways.values():
+            taken += way.waiting
+            way.waiting = []
+        for site in self._sites.values():
+            taken += site.take_waiting()
+        return taken
+
+    # -- lookups -----------------------------------------------------------------------------------------------------
+
+    def _ask_for(self, way: Way) -> None:
+        if way.is_queued:
+            return
+        way.is_queued = True
+        way.no_road = None
+        self._to_ask.append(way)
+        if self._asking < LOOKUPS:
+            self._asking += 1
+            self._around.tasks.spawn(self._ask(), "delivery.lookup")
+
+    async def _ask(self) -> None:
+        try:
+            while self._to_ask:
+                await self._look_up(self._to_ask.popleft())
+        finally:
+            self._asking -= 1
+
+    async def _look_up(self, way: Way) -> None:
+        around = self._around
+        road: Road
+        try:
+            road = await around.routing.road(way.key)
+        except Exception as error:  # a fault of ours delays, it never loses (invariant 7)
+            incident = around.faults.unexpected("delivery.lookup", error)
+            road = NoRoad(451, "4.3.0", f"internal fault, incident {incident}")
+        if around is not self._around:  # a new configuration came meanwhile
+            self._to_ask.append(way)
+            return
+        way.is_queued = False
+        self._found(way, road)
+
+    def _found(self, way: Way, road: Road) -> None:
+        waiting, way.waiting = way.waiting, []
+        if way.key in self._full:
+            self._full.remove(way.key)
+            self._nudge()
+        now = self._around.clock.monotonic()
+        if isinstance(road, NoRoad):
+            way.no_road, way.until = road, now + UNKNOWN
+            self._unknown.append(way)
+            self._decide(waiting, road)
+            return
+        way.until = now + KNOWN
+        self._known.append(way)
+        site = self._site(way.key, road)
+        way.site = site
+        site.keys.add(way.key)
+        if site.is_avoided:
+            self._barred.add(way.key)
+        for attempt in waiting:
+            site.feed(attempt)
+
+    def _site(self, key: str, road: Sequence[Host]) -> Site:
+        rules = _rules(self._config, key, road)
+        name = road[0].site
+        if rules.name != _rules(self._config, "", road).name:
+            name = f"{name} ({rules.name})"  # rule 4
+        site = self._sites.get(name)
+        if site is None:
+            site = self._sites[name] = Site(road, key, rules, self._around, name)
+            self._judge(site)
+        else:
+            site.take_road(road, key)
+        return site
+
+    def _decide(self, attempts: Sequence[Attempt], reason: NoRoad) -> None:
+        kind = OutcomeKind.FAILED if reason.code >= 500 else OutcomeKind.DELAYED
+        for attempt in attempts:
+            attempt.started = attempt.started or self._around.clock.monotonic()
+            attempt.decide_rest(kind, reason.code, reason.status, reason.text)
+            self._around.finished(attempt)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, site: Site) -> None:
+        """Whether a person suspended one of its hosts."""
+        names = [host.name or str(host.where) for host in site.road]
+        reason = next((self._suspended[name] for name in [site.name, *names] if name in self._suspended), None)
+        if reason is None:
+            site.resume()
+        else:
+            site.suspend(reason)
+
+    def _suspension_of(self, key: str) -> str:
+        return self._suspended.get(key) or self._suspended.get(key.partition(":")[2], "")
+
+    def _forget(self, way: Way) -> None:
+        del self._ways[way.key]
+        self._barred.discard(way.key)
+        if way.site is not None:
+            way.site.keys.discard(way.key)
+
+    def _forget_old(self, ways: deque[Way], now: float) -> None:
+        while ways and ways[0].until <= now:
+            way = ways.popleft()
+            if self._ways.get(way.key) is not way or way.is_queued or way.until > now:
+                continue  # forgotten before, or found out anew
+            if way.site is not None and way.site.is_avoided:
+                way.until = now + KNOWN
+                ways.append(way)
+            else:
+                self._forget(way)
+
+    def _drop(self, name: str, site: Site) -> None:
+        del self._sites[name]
+        for key in list(site.keys):
+            self._forget(self._ways[key])
+
+
+def _rules(config: Config, key: str, road: Sequence[Host]) -> SiteRules:
+    return rules_for(config, next_hop=key, hosts=list(dict.fromkeys(host.name or str(host.where) for host in road)))
+
+
+def _keys_named(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield name
+        yield MX_PREFIX + name
+        yield ROUTE_PREFIX + name
