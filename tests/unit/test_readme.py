@@ -65,6 +65,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert not dead
 
 
+def test_each_piece_of_configuration_about_routing_is_good(tmp_path: Path) -> None:
+    text = (ROOT / "docs/routing.md").read_text(encoding="utf-8")
+    pieces = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(pieces) > 2
+    path = tmp_path / "ekiden.toml"
+    for piece in pieces:
+        path.write_text(f'hostname = "mail.example.org"\ndata_dir = "/d"\n{piece}', encoding="utf-8")
+        assert load(str(path)).route
+
+
 @pytest.mark.parametrize("guide", GUIDES)
 def test_the_configuration_in_a_guide_loads(guide: str, tmp_path: Path) -> None:
     text = (ROOT / guide).read_text(encoding="utf-8")
