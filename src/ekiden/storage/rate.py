@@ -4,7 +4,10 @@ The number is the *theoretical arrival time* of the generic cell rate algorithm 
 what was granted fills the rate. A token is given when it lies at most `burst - 1` intervals ahead, and moves it on by
 one interval. Within any span of S seconds at most `burst + S / interval` are then given, so the interval is chosen so
 that this is at most `per_minute` for the 60 seconds of a window, those for which tokens may be kept before use
-(`TOKEN_SECONDS`), and a second for ways of different length. It costs 3 % of the rate, and for small rates one token.
+(`TOKEN_SECONDS`), and a second for ways of different length. It costs 3 to 5 % of the rate.
+
+The burst is a second's worth and one: who asks once a second (the tick of a site) never finds that tokens were lost
+because nobody came for them. Of rates below `SLOW` a burst would be a large part.
 
 A time that lies in the past says nothing: a rate that was forgotten then is as good as remembered.
 """
@@ -17,6 +20,8 @@ from ekiden.ports.slots import TOKEN_SECONDS, Grant
 
 #: What the tokens of a minute are spread over, in seconds.
 SPAN: Final = 60.0 + TOKEN_SECONDS + 1.0
+#: A minute; below it tokens come one by one.
+SLOW: Final = 10
 
 
 class Rate(NamedTuple):
@@ -34,7 +39,7 @@ class Rate(NamedTuple):
 def rate_of(per_minute: int) -> Rate:
     if per_minute < 1:
         raise ValueError(f"a rate of {per_minute} a minute never grants anything")
-    burst = max(1, per_minute // 60)
+    burst = -(-per_minute // 60) + 1 if per_minute >= SLOW else 1
     return Rate(burst, SPAN / (per_minute + 1 - burst))
 
 
