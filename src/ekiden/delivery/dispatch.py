@@ -21,7 +21,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from ekiden.config.model import Config
@@ -66,7 +66,7 @@ class Delivery:
         self._proven: dict[str, float] = {}
         self._ways = Ways(nudge=self.nudge, told=self._tell_barred)
         self._scheduler = Scheduler(
-            tools.spool, tools.window, tools.clock, self._faults, self._take_stored, self._ways.avoid
+            tools.spool, tools.window, tools.clock, self._faults, self._take_stored, self._avoid
         )
         self._settler = Settler(
             tools,
@@ -270,6 +270,17 @@ class Delivery:
         """Cheap for all but the largest sites: called for every letter."""
         held = site.held
         return held * 2 >= self._window.letters and site.pace.seconds(held, self._clock.monotonic()) > HORIZON
+
+    def _avoid(self) -> Collection[str]:
+        """Next hops whose legs are not to be claimed: what `ways` says, and those of a site that holds half the window
+        and takes nothing."""
+        avoid = self._ways.avoid()
+        if self._window.used_legs * 2 < self._window.letters:
+            return avoid
+        for site in self._ways.sites():
+            if site.held * 2 >= self._window.letters and site.pace.is_stuck:
+                avoid = {*avoid, *site.keys}
+        return avoid
 
     def _unclog(self, site: Site | LocalSite) -> None:
         if self._is_clogged_by(site):

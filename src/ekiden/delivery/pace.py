@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 #: Seconds until a busy site's pace is known.
-GRACE: Final = 5.0
+GRACE: Final = 3.0
 #: Letters a second below which a site counts as stuck.
 SLOWEST: Final = 0.1
 #: How much of the old pace remains after a second, and of the count of letters put off, so that it is forgotten when
@@ -34,6 +34,11 @@ class Pace:
     def rate(self) -> float:
         """Letters a second, lately."""
         return self._rate
+
+    @property
+    def is_stuck(self) -> bool:
+        """Nothing was decided lately, as far as is known."""
+        return not self._finished and self._rate < SLOWEST
 
     def begin(self, now: float) -> None:
         """The site held nothing and gets something to do. `now`: monotonic seconds, as everywhere here."""

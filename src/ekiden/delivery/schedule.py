@@ -100,7 +100,9 @@ class Scheduler:
             if wait > 0:
                 self._look_at = self._clock.monotonic() + min(wait, POLL)
                 return
-            claims = await self._spool.claim(self._clock.now(), min(room, BATCH), avoid=self._avoid())
+            claims = await self._spool.claim(
+                self._clock.now(), min(room, BATCH, max(self._window.letters // 4, 1)), avoid=self._avoid()
+            )
             if not claims:  # another worker was faster, or all that is due is for sites that are barred
                 self._look_at = self._clock.monotonic() + (AVOIDED_POLL if avoid else POLL)
                 return

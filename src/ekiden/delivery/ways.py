@@ -3,8 +3,8 @@
 Rules
 1. The road of a key is looked up before its letters go to a site, and remembered for `KNOWN` seconds: never per letter.
    Letters that come meanwhile wait here; they are counted in the window like all others.
-2. At most `LOOKUPS` lookups at once, however many domains wait. A key that waits keeps at most `MOST_WAITING` letters
-   here; what comes beyond goes back to the store.
+2. At most `LOOKUPS` lookups at once, however many domains wait. A key that waits keeps at most a part of the
+   window here; what comes beyond goes back to the store.
 3. A key without a road decides the letters of that key alone, and is asked about again after `UNKNOWN` seconds at the
    earliest.
 4. Keys share a site only if their roads have the same name (`site_name`) and the same `[[site]]` rules.
@@ -38,8 +38,10 @@ UNKNOWN: Final = 10.0
 #: Lookups at once: a few questions each. With a fifth of ten thousand domains' name servers dead for 10 s each, the
 #: others still get 100 a second.
 LOOKUPS: Final = 256
-#: Letters of one key that wait for its road.
-MOST_WAITING: Final = 100
+#: The part of the window (one in …) that the letters of one key may take while they wait for its road.
+WAITING_PART: Final = 4
+#: What comes beyond is due again after so many seconds.
+FULL: Final = 1.0
 
 
 class Way:
@@ -71,6 +73,7 @@ class Ways:
         self._barred: set[str] = set()
         self._full: set[str] = set()
         self._suspended: dict[str, str] = {}
+        self._most_waiting = 1
         self._config: Config
         self._around: Surroundings
 
@@ -79,6 +82,7 @@ class Ways:
     def configure(self, config: Config, around: Surroundings) -> None:
         """Roads are looked up anew; sites keep their letters."""
         self._config, self._around = config, around
+        self._most_waiting = max(config.delivery.window_letters // WAITING_PART, 1)
         for site in self._sites.values():
             site.configure(_rules(config, site.key, site.road), around)
         for key in [key for key, way in self._ways.items() if not way.is_queued]:
@@ -104,9 +108,9 @@ class Ways:
             way.site.feed(attempt)
         elif way.no_road is not None and self._around.clock.monotonic() < way.until:
             self._decide([attempt], way.no_road)
-        elif len(way.waiting) >= MOST_WAITING:
+        elif len(way.waiting) >= self._most_waiting:
             self._full.add(key)
-            self._around.put_back([attempt], self._around.clock.now() + UNKNOWN, "its domain is being looked up")
+            self._around.put_back([attempt], self._around.clock.now() + FULL, "its domain is being looked up")
         else:
             way.waiting.append(attempt)
             self._ask_for(way)

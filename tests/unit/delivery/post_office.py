@@ -107,7 +107,7 @@ class PostOffice:
         records = []
         for number, server in enumerate(servers):
             self._addresses += 1
-            host, address = f"mx{number}.{domain}", f"20.0.0.{self._addresses}"
+            host, address = f"mx{number}.{domain}", f"20.0.{self._addresses >> 8}.{self._addresses & 255}"
             records.append((number, host))
             self.resolver.address_records[host] = [address]
             self.connector.targets[Endpoint(address, 25)] = server
