@@ -14,7 +14,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from ekiden.model.envelope import Recipient
@@ -33,7 +33,7 @@ class Attempt:
 
     `started`: monotonic seconds, 0.0 before it was first sent. `retries`: see rule 3."""
 
-    __slots__ = ("batch", "claim", "outcomes", "remote", "retries", "started", "tls", "where")
+    __slots__ = ("batch", "claim", "ipv6_refusals", "outcomes", "remote", "retries", "started", "tls", "where")
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
@@ -41,6 +41,7 @@ class Attempt:
         self.batch: Sequence[int] = ()
         self.started = 0.0
         self.retries = 0
+        self.ipv6_refusals = 0
         self.remote = ""
         self.tls = ""
         self.where = ""
@@ -63,12 +64,12 @@ class Attempt:
         self.batch = [index for index, outcome in enumerate(self.outcomes) if outcome is None][:limit]
         return [recipients[index] for index in self.batch]
 
-    def take_replies(self, replies: Sequence[Reply], *, dsn: bool) -> None:
+    def take_replies(self, replies: Sequence[Reply], *, dsn: bool, again: Collection[int] = ()) -> None:
         """One reply a recipient of the batch. `dsn`: the peer took over the DSN wishes. Recipients that shall go
-        again at once stay undecided."""
+        again at once (`again`, by index, and too many) stay undecided."""
         some_taken = len(replies) > 1 and any(reply.is_positive for reply in replies)
         for index, reply in zip(self.batch, replies, strict=True):
-            if some_taken and is_too_many(reply):
+            if index in again or (some_taken and is_too_many(reply)):
                 continue
             self.outcomes[index] = outcome_of(
                 self.claim.leg.recipients[index].forward_path, reply, self.remote, self.tls, dsn=dsn

@@ -25,6 +25,7 @@ from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.routing import Host, NoRoad
 from ekiden.delivery.smtp_connection import ConnectionOwner, SmtpConnection
 from ekiden.model.reply import Reply
+from ekiden.policy.family import is_about_ipv6
 from ekiden.policy.site_rules import has_family
 from ekiden.policy.source import is_ipv6
 from ekiden.ports.clock import Clock
@@ -61,6 +62,8 @@ class Opener:
                 memory.note_works(host.where)
                 _note_family(hosts, host, memory, self._clock.monotonic())
                 return None
+            if host.or_ipv4 and is_about_ipv6(reply, (host.source.address,)):
+                memory.prefer_ipv4(host.name, self._clock.monotonic())
             if reply.status != MISCONFIGURED:
                 memory.note_failed(host.where, self._clock.monotonic())
             if reason is None or reply.status != UNREACHED or not told:  # what a host said tells more than silence

@@ -31,7 +31,7 @@ from ekiden.policy.addresses import may_connect
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.route_match import route_name
 from ekiden.policy.site_rules import has_family, rules_for
-from ekiden.policy.source import Given, Source, Sources
+from ekiden.policy.source import Given, Source, Sources, is_ipv6
 from ekiden.policy.target import Target, is_address, parse_target
 from ekiden.ports.clock import Random
 from ekiden.ports.resolver import AddressAnswer, MxRecord, Resolver, Status
@@ -60,7 +60,7 @@ class Host(NamedTuple):
 
     `opportunistic`: TLS that fails may be left away on a new connection. `credentials`: None without a login.
     `site`: the name of the set of hosts it was found in (`site_name`), the same for all hosts of a road. `source`: from
-    which of our addresses."""
+    which of our addresses. `or_ipv4`: IPv6, in a road that has IPv4 addresses, too."""
 
     where: Endpoint | str
     name: str
@@ -71,6 +71,7 @@ class Host(NamedTuple):
     allow_unverified_login: bool = False
     site: str = ""
     source: Source = ANY_SOURCE
+    or_ipv4: bool = False
 
     @property
     def address(self) -> str:
@@ -138,7 +139,11 @@ class Routing:
             Given(rules.source, f'source of [[site]] "{rules.name}"'),
         )
         choose = self._sources.choose
-        return [host._replace(source=choose(host.address, *given)) for host in fitting[:ADDRESSES]]
+        has_ipv4 = any("." in host.address for host in fitting)
+        return [
+            host._replace(source=choose(host.address, *given), or_ipv4=has_ipv4 and is_ipv6(host.address))
+            for host in fitting[:ADDRESSES]
+        ]
 
     # -- routes ------------------------------------------------------------------------------------------------------
 

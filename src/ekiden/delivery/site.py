@@ -27,6 +27,7 @@ from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.barrier import Bar, Barrier
 from ekiden.delivery.budget import Standing
 from ekiden.delivery.fairness import FlowQueue
+from ekiden.delivery.families import leave_ipv6
 from ekiden.delivery.line import Berth, Line, limits, line_of
 from ekiden.delivery.opening import UNREACHED
 from ekiden.delivery.pace import Pace
@@ -533,7 +534,9 @@ class Site:
 
     def on_transaction_ended(self, connection: SmtpConnection, ended: TransactionEnded) -> None:
         attempt = _attempt(ended.transaction)
-        attempt.take_replies(ended.replies, dsn=ended.dsn)
+        or_ipv4 = line_of(connection).host.or_ipv4
+        again = leave_ipv6(attempt, ended.replies, connection, self._lines, self._around) if or_ipv4 else ()
+        attempt.take_replies(ended.replies, dsn=ended.dsn, again=again)
         self._end(attempt)
         line = self._lines.get(connection)
         if line is None:

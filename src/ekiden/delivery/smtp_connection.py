@@ -159,6 +159,10 @@ class SmtpConnection:
         return self._wire.peer if self._wire is not None else NOWHERE
 
     @property
+    def local(self) -> Endpoint:
+        return self._wire.local if self._wire is not None else NOWHERE
+
+    @property
     def tls(self) -> TlsFacts | None:
         return self._wire.tls if self._wire is not None else None
 

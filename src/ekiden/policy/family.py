@@ -5,7 +5,7 @@ Large providers ask more of IPv6 senders: reverse DNS, and SPF or DKIM that pass
 tries IPv4 once before it fails.
 
 Rules
-1. Only a 5xx can be such a refusal: a 4xx is tried again anyway. Only 5.7.x speaks of policy (RFC 3463 §3.8).
+1. Only x.7.x speaks of policy (RFC 3463 §3.8); 4.7.x says the same as 5.7.x, less firmly.
 2. By its code alone: 5.7.25 (no valid reverse DNS; RFC 7372 §3.3), and what SPF alone or with others can have caused,
    as SPF judges the address: 5.7.23 (RFC 7372 §3.2) and 5.7.26 (§3.4).
    Not 5.7.20 to 5.7.22 (DKIM), 5.7.24 (an SPF record that cannot be read), 5.7.27 (the sender takes no mail): the
@@ -24,7 +24,7 @@ from typing import Final
 from ekiden.model.reply import Reply
 
 #: Rule 2.
-_BY_ADDRESS: Final = frozenset({"5.7.23", "5.7.25", "5.7.26"})
+_BY_ADDRESS: Final = frozenset({"7.23", "7.25", "7.26"})
 #: Rule 3, as Gmail, Outlook, Postfix, Sendmail, Exim and others write it.
 _WORDS: Final = (
     "ipv6",
@@ -40,9 +40,10 @@ _WORDS: Final = (
 
 def is_about_ipv6(reply: Reply, addresses: Iterable[str] = ()) -> bool:
     """`addresses`: ours, as the server saw them, if known."""
-    if not reply.is_permanent or not reply.status.startswith("5.7."):
+    about = reply.status[2:]
+    if reply.is_positive or not about.startswith("7."):
         return False
-    if reply.status in _BY_ADDRESS:
+    if about in _BY_ADDRESS:
         return True
     text = f" {reply.text.lower()} "
     return any(word in text for word in _WORDS) or _has_word(text, "ptr") or _names(text, addresses)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ekiden.config.model import Config, Delivery, Domain, Route, Source
 from ekiden.delivery.memory import SECONDS, HostMemory
 from ekiden.delivery.opening import in_order
@@ -51,6 +53,80 @@ async def test_a_family_that_does_not_work_costs_one_attempt_for_a_while() -> No
         await office.send("c@far.test")
         await office.settle()
         assert [where for where, _ in office.connector.calls][3:] == [SIX, FOUR]
+
+
+NO_PTR = "550 5.7.25 [2a00:1450::25] has no PTR record"
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA", "."])
+async def test_a_refusal_of_our_ipv6_address_tries_ipv4_before_the_letter_fails(command: str) -> None:
+    async with PostOffice() as office:
+        six, four = FakeSmtpServer({command: NO_PTR}), FakeSmtpServer()
+        dual(office, six, four)
+        letter = await office.send("a@far.test")
+        await office.settle()
+        assert await office.kinds(letter) == ["relayed"]
+        assert len(four.letters) == 1
+        assert office.reports == []
+        await office.pass_time(30)
+        await office.send("b@far.test")
+        await office.settle()
+        assert [where for where, _ in office.connector.calls] == [SIX, FOUR, FOUR]  # it is remembered
+
+
+@pytest.mark.parametrize("four", [FakeSmtpServer({"RCPT": NO_PTR}), ConnectFailed("timeout", "no answer")])
+async def test_it_is_tried_once(four: FakeSmtpServer | ConnectFailed) -> None:
+    """Refused over IPv4, too, or over IPv6 again because IPv4 does not work: it fails."""
+    async with PostOffice() as office:
+        six = FakeSmtpServer({"RCPT": NO_PTR})
+        dual(office, six, four)
+        letter = await office.send("a@far.test")
+        await office.settle()
+        assert await office.kinds(letter) == ["failed"]
+        refused = six.lines.count("RCPT TO:<a@far.test>")
+        assert refused == (1 if isinstance(four, FakeSmtpServer) else 2)
+
+
+async def test_other_refusals_over_ipv6_fail_at_once() -> None:
+    async with PostOffice() as office:
+        four = FakeSmtpServer()
+        dual(office, FakeSmtpServer({"RCPT TO:<NO@": "550 5.7.1 not for you", "RCPT TO:<SIX@": NO_PTR}), four)
+        letter = await office.send("no@far.test", "six@far.test", "yes@far.test")
+        await office.settle()
+        outcomes = {outcome.forward_path: outcome.kind.value for outcome in await office.outcomes(letter)}
+        assert outcomes == {"no@far.test": "failed", "six@far.test": "relayed", "yes@far.test": "relayed"}
+        assert [taken.forward_paths for taken in four.letters] == [["six@far.test"]]
+
+
+async def test_a_4xx_about_our_ipv6_address_goes_over_ipv4_next_time() -> None:
+    async with PostOffice() as office:
+        six, four = FakeSmtpServer({"RCPT": "450 4.7.25 no reverse hostname"}), FakeSmtpServer()
+        dual(office, six, four)
+        letter = await office.send("a@far.test")
+        await office.settle()
+        assert await office.kinds(letter) == ["delayed"]
+        await office.pass_time(400, step=10)
+        assert await office.kinds(letter) == ["delayed", "relayed"]
+        assert len(four.letters) == 1
+
+
+async def test_a_greeting_that_does_not_want_ipv6_is_remembered() -> None:
+    async with PostOffice() as office:
+        dual(office, FakeSmtpServer({"CONNECT": "554 5.7.1 no PTR"}), FakeSmtpServer())
+        await office.send("a@far.test")
+        await office.settle()
+        assert office.delivery._memory.family_of("mx.far.test", office.clock.monotonic()) == "ipv4"
+
+
+async def test_without_an_ipv4_address_it_fails() -> None:
+    async with PostOffice() as office:
+        six = FakeSmtpServer({"RCPT": NO_PTR})
+        dual(office, six, FakeSmtpServer())
+        office.resolver.address_records["mx.far.test"] = [SIX.address]
+        letter = await office.send("a@far.test")
+        await office.settle()
+        assert await office.kinds(letter) == ["failed"]
+        assert len(office.connector.calls) == 1
 
 
 def settings(**delivery: tuple[str, ...]) -> Config:

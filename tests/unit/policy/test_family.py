@@ -20,6 +20,8 @@ OURS = "2001:db8::25"
         Reply(554, "5.7.1", "The sending address does not have a PTR record."),
         Reply(554, "5.7.1", "Client host rejected: cannot find your reverse hostname, [2001:DB8::25]"),
         Reply(550, "5.7.0", "Missing rDNS"),
+        Reply(450, "4.7.25", "Client host rejected: cannot find your reverse hostname"),
+        Reply(421, "4.7.1", "no PTR"),
         Reply(550, "5.7.1", "Relaying denied. IP name lookup failed"),
         Reply(550, "5.7.606", "Access denied, banned sending IP [2001:DB8::25]"),
         Reply(521, "5.7.1", "Service unavailable; client [2001:db8::25] blocked"),
@@ -33,7 +35,6 @@ def test_about_our_address(reply: Reply) -> None:
     "reply",
     [
         Reply(250, "2.0.0", "IPv6 is fine"),
-        Reply(450, "4.7.25", "Client host rejected: cannot find your reverse hostname"),
         Reply(550, "5.1.1", "no such user, ipv6"),
         Reply(550, "", "IPv6 not wanted"),
         Reply(550, "5.7.1", "Relay access denied"),
