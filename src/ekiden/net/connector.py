@@ -18,8 +18,9 @@ import sys
 from typing import Any, Final
 
 from ekiden.net.faults import report_fault
+from ekiden.net.outbound import OutboundWire
 from ekiden.net.tls import ClientTls
-from ekiden.net.wire import SHUTDOWN_SECONDS, StreamWire, WireSet
+from ekiden.net.wire import SHUTDOWN_SECONDS, StreamWire, TlsSide, WireSet
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode, Wire, WireUser
@@ -42,15 +43,14 @@ class SocketConnector:
         self._loop = loop
         self._random = random
         self._events = events
-        self._tls = ClientTls()
+        self._tls = ClientTls(clock)
         self.wires = WireSet(loop, clock)
 
     async def connect(
         self, host: Endpoint | str, user: WireUser, tls: TlsMode, *, within: float, source: str = ""
     ) -> Wire:
-        attempt = _Attempt(self, user)
         side = self._tls.side(tls) if tls.allowed or tls.implicit else None
-        wire = StreamWire(self._loop, attempt, side)
+        wire = OutboundWire(self._loop, _Attempt(self, user, side), side)
         options: dict[str, Any] = {}
         if tls.implicit and side is not None:
             options = {
@@ -105,6 +105,10 @@ class SocketConnector:
         self.wires.abort_all()
         self.wires.stop()
 
+    def forget_session(self, side: TlsSide) -> None:
+        """A handshake failed: perhaps for the sake of the session that it went on from."""
+        self._tls.forget_session(side)
+
     def report(self, wire: StreamWire, where: str, error: Exception) -> None:
         report_fault(self._events, self._random, f"connection to {wire.peer}, {where}", error)
 
@@ -112,9 +116,10 @@ class SocketConnector:
 class _Attempt:
     """`net.wire.WireOwner` of one outbound wire."""
 
-    def __init__(self, connector: SocketConnector, user: WireUser) -> None:
+    def __init__(self, connector: SocketConnector, user: WireUser, side: TlsSide | None) -> None:
         self._connector = connector
         self._user = user
+        self._side = side
 
     def made(self, wire: StreamWire) -> None:
         self._connector.wires.add(wire)
@@ -124,6 +129,8 @@ class _Attempt:
 
     def closed(self, wire: StreamWire, error: Exception | None) -> None:
         self._connector.wires.discard(wire)
+        if self._side is not None and wire.tls is None and error is not None:
+            self._connector.forget_session(self._side)
 
     def fault(self, wire: StreamWire, where: str, error: Exception) -> None:
         self._connector.report(wire, where, error)

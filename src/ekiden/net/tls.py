@@ -23,7 +23,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtensionOID
 
+from ekiden.net.tls_sessions import ResumingContext, TlsSessions
 from ekiden.net.wire import TlsSide
+from ekiden.ports.clock import Clock
 from ekiden.ports.wire import TlsMode
 
 #: What our doors take. Outbound we leave Python's wider list: an old cipher is still better than the plain text that a
@@ -88,16 +90,22 @@ def server_end_point(leaf: x509.Certificate) -> bytes:
 class ClientTls:
     """Contexts of outbound connections, made once: loading the system's authorities costs milliseconds."""
 
-    def __init__(self) -> None:
-        self._opportunistic: ssl.SSLContext | None = None
-        self._verifying: ssl.SSLContext | None = None
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._opportunistic: ResumingContext | None = None
+        self._verifying: ResumingContext | None = None
 
     def side(self, mode: TlsMode) -> TlsSide:
         if mode.verify:
-            self._verifying = self._verifying or _client_context(verify=True)
+            self._verifying = self._verifying or _client_context(self._clock, verify=True)
             return TlsSide(self._verifying, server_side=False, server_name=mode.name, verified=True)
-        self._opportunistic = self._opportunistic or _client_context(verify=False)
+        self._opportunistic = self._opportunistic or _client_context(self._clock, verify=False)
         return TlsSide(self._opportunistic, server_side=False, server_name=mode.name)
+
+    @staticmethod
+    def forget_session(side: TlsSide) -> None:
+        if isinstance(side.context, ResumingContext):
+            side.context.sessions.forget(side.server_name)
 
 
 def _server_context() -> ssl.SSLContext:
@@ -109,10 +117,14 @@ def _server_context() -> ssl.SSLContext:
     return context
 
 
-def _client_context(*, verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _client_context(clock: Clock, *, verify: bool) -> ResumingContext:
+    context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.sessions = TlsSessions(clock)
     _harden(context)
-    if not verify:
+    if verify:
+        context.load_default_certs()
+        context.verify_flags = ssl.create_default_context().verify_flags  # stricter with each Python
+    else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -369,7 +369,8 @@ class StreamWire(asyncio.Protocol):
 def _facts(transport: asyncio.Transport, side: TlsSide) -> TlsFacts:
     tls = transport.get_extra_info("ssl_object")
     cipher = tls.cipher()
-    return TlsFacts(tls.version() or "", cipher[0] if cipher else "", side.verified, side.server_end_point)
+    resumed = bool(getattr(tls, "session_reused", False))
+    return TlsFacts(tls.version() or "", cipher[0] if cipher else "", side.verified, side.server_end_point, resumed)
 
 
 class WireSet:

@@ -30,12 +30,14 @@ class Endpoint(NamedTuple):
 
 class TlsFacts(NamedTuple):
     """`version`: such as 'TLSv1.3'; `cipher`; `verified`: the peer's name was proven; `server_end_point`: channel
-    binding octets (RFC 5929 §4) of our own certificate on server side, b'' elsewhere."""
+    binding octets (RFC 5929 §4) of our own certificate on server side, b'' elsewhere. `resumed`: the handshake went on
+    from an earlier session."""
 
     version: str
     cipher: str
     verified: bool = False
     server_end_point: bytes = b""
+    resumed: bool = False
 
     def __str__(self) -> str:
         return f"{self.version} {self.cipher}"

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from ekiden.net.tls import ClientTls, TlsFailed, load_certificate, render_day
 from ekiden.ports.wire import TlsMode
+from tests.fakes.clock import FakeClock
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -122,7 +123,7 @@ def test_wrong_files(tmp_path: Path) -> None:
 
 
 def test_client_contexts() -> None:
-    tls = ClientTls()
+    tls = ClientTls(FakeClock())
     proven = tls.side(TlsMode(verify=True, name="mx.example.test"))
     assert proven.verified
     assert proven.context.check_hostname

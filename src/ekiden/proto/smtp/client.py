@@ -9,9 +9,8 @@ Rules
 2. With CHUNKING (RFC 3030): BDAT LAST, once the recipients are known, for content that is fed piece by piece (nothing
    to stuff), and without PIPELINING for any (one answer less to wait for). Else DATA, even where BDAT could go out with
    the envelope: nothing is sent for recipients that are refused; a kept connection that was closed meanwhile has taken
-   nothing yet; and Postfix answers the envelope and the BDAT in two small writes, which TCP delays by 40 ms: 22 ms
-   a letter against 1.6 on one connection. A BDAT that fails leaves the server in an unknown state (§2), so RSET goes
-   before a letter behind one.
+   nothing yet; and on a kept connection it saves no round trip, because the next envelope rides (docs/performance.md).
+   A BDAT that fails leaves the server in an unknown state (§2), so RSET goes before a letter behind one.
 3. A reply that is none, or that nobody asked for, ends the session (Phase.GARBAGE); 421 does so at any time. What was
    open is in `lost`: unknown, never failed.
 4. If no recipient was accepted but DATA gets 354, only the final dot is sent (RFC 2920 §3.1).
