@@ -30,7 +30,7 @@ def put(connection, legs):
 
 
 def claim(connection, rings, limit, avoid=()):
-    return [leg.letter for leg in verbs.claim_due(connection, Incarnation(1), 10.0, limit, avoid, rings)]
+    return [letter for letter, _ in verbs.claim_due(connection, Incarnation(1), 10.0, limit, avoid, rings)]
 
 
 def test_a_spool_of_the_first_schema_gets_the_indexes(tmp_path):
@@ -81,9 +81,9 @@ def test_no_statement_sorts_or_scans(tmp_path):
     claim(connection, Turns(), 8, {"mx:3"})
     connection.exec_trace = None
     for statement in asked:
-        if statement[0].lstrip().startswith(("SELECT", "WITH")):
+        if statement[0].lstrip().startswith(("SELECT", "WITH", "UPDATE")):
             note(statement)
-    assert len(plans) > 10
+    assert len(plans) > 5
     for statement, plan in plans:
         assert not [step for step in plan if "TEMP B-TREE" in step or step.startswith("SCAN leg")], (statement, plan)
 

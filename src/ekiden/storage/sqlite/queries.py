@@ -86,6 +86,10 @@ class Queries:
         time = next((time for time, next_hop in found if next_hop not in avoid), None)
         return found[-1][0] if time is None and len(found) == LOOKED_AT else time
 
+    def leg(self, key: LegKey) -> Leg | None:
+        found = rows(self._connection, f"SELECT {COLUMNS} FROM leg WHERE letter = ? AND number = ?", key)
+        return leg_of(found[0]) if found else None
+
     def envelope(self, letter: int) -> Envelope | None:
         found = self._connection.execute("SELECT envelope FROM letter WHERE id = ?", (letter,)).get
         return None if found is None else decode_envelope(found)
@@ -262,7 +266,7 @@ def priorities(connection: apsw.Connection) -> Iterator[int]:
 
 def legs_to_remove(
     connection: apsw.Connection, letter: int, selection: Selection | None, is_alive: Callable[[int], bool]
-) -> list[Leg]:
+) -> list[LegKey]:
     """The legs of a letter that are meant and that no living incarnation holds."""
     if selection is not None:
         envelope = connection.execute("SELECT envelope FROM letter WHERE id = ?", (letter,)).get
@@ -270,7 +274,7 @@ def legs_to_remove(
             return []
     found = rows(connection, f"SELECT {COLUMNS} FROM leg WHERE letter = ? ORDER BY number", (letter,))
     legs = [leg_of(row) for row in found if row[7] is None or not is_alive(row[7])]
-    return [leg for leg in legs if selection is None or means_leg(selection, leg)]
+    return [(leg.letter, leg.number) for leg in legs if selection is None or means_leg(selection, leg)]
 
 
 def leg_of(row: Sequence[Any]) -> Leg:

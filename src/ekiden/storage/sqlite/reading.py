@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 
 import apsw
 
-from ekiden.model.envelope import Leg
 from ekiden.model.ids import LetterId, first_id
 from ekiden.ports.spool import Claim, Content, QueuedLetter, Selection, SpoolFailed, Suspension, TrailEntry
 from ekiden.storage.duty import CHUNK_OCTETS, SMALL_OCTETS
@@ -140,8 +139,9 @@ class SpoolReader:
             size = envelope.size_octets  # reading it will say what is wrong
         return FileContent(path, size, self._pool)
 
-    def _claims(self, legs: list[Leg]) -> list[Claim]:
+    def _claims(self, keys: Sequence[LegKey]) -> list[Claim]:
         """On the reading thread: legs that were claimed, with envelope and content; several of a letter share them."""
+        legs = [leg for leg in map(self._queries.leg, keys) if leg is not None]
         budget = CLAIM_OCTETS
         loaded: dict[LetterId, Claim] = {}
         claims: list[Claim] = []

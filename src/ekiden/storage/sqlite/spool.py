@@ -245,28 +245,27 @@ class SqliteSpool(SpoolReader):
             freed += await self._do(lambda c: verbs.give_back(c, incarnation, keys, now))  # noqa: B023 - awaited here
         return freed
 
-    async def _load(self, claimed: asyncio.Future[list[Leg]]) -> list[Claim]:
-        legs = await claimed
-        if not legs:
+    async def _load(self, claimed: asyncio.Future[list[LegKey]]) -> list[Claim]:
+        keys = await claimed
+        if not keys:
             return []
         try:
-            return await self._ask(lambda: self._claims(legs))
+            return await self._ask(lambda: self._claims(keys))
         except BaseException:
-            self._give_back(legs)
+            self._give_back(keys)
             raise
 
-    def _give_back(self, legs: Sequence[Leg]) -> None:
+    def _give_back(self, keys: Sequence[LegKey]) -> None:
         """Claims that nobody took into his hands; due at once."""
         if not self._closed:
             owner, now = self._incarnation, self._clock.now()
-            keys = [(leg.letter, leg.number) for leg in legs]
             self._do(lambda c: verbs.give_back(c, owner, keys, now))
 
     def _give_back_legs(self, verb: Verb) -> None:
         self._give_back(verb.result)
 
     def _give_back_abandoned(self, verb: Verb) -> None:
-        self._give_back([claim.leg for claim in verb.result])
+        self._give_back([(claim.letter, claim.leg.number) for claim in verb.result])
 
     # Steering ------------------------------------------------------------------------------------------------------
 

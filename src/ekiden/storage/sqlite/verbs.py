@@ -11,12 +11,12 @@ from typing import Any, Final
 import apsw
 import msgspec
 
-from ekiden.model.envelope import Leg, LegState, NewLeg
+from ekiden.model.envelope import NewLeg
 from ekiden.model.ids import Incarnation, LetterId
 from ekiden.ports.spool import Record, Report, Selection, Steer, Suspension
 from ekiden.storage.duty import UNTOLD, trail_entry
-from ekiden.storage.sqlite.queries import COLUMNS, LegKey, leg_of, legs_to_remove
-from ekiden.storage.sqlite.turns import Turns
+from ekiden.storage.sqlite.queries import LegKey, legs_to_remove
+from ekiden.storage.sqlite.turns import Due, Turns
 from ekiden.storage.sqlite.writer import insert, insert_legs
 
 #: Rows that one transaction of a bulk verb changes (DESIGN §4, "One writer at a time, fairly").
@@ -27,8 +27,6 @@ encode: Final = msgspec.msgpack.Encoder().encode
 #: A leg that was held before it was claimed for removal keeps its `hold_reason`, and is held again if it is given
 #: back: what a person holds never leaves because a command failed.
 _UNLESS_HELD: Final = "CASE hold_reason WHEN '' THEN ? END"
-
-_LEG_OF_KEY: Final = f"SELECT {COLUMNS} FROM leg WHERE letter = ? AND number = ?"
 
 _STEERING: Final = {
     Steer.HOLD: "UPDATE leg SET next_attempt = NULL, hold_reason = ?1"
@@ -139,15 +137,13 @@ class Retelling:
 
 def claim_due(
     connection: apsw.Connection, owner: Incarnation, now: float, limit: int, avoid: Collection[str], turns: Turns
-) -> list[Leg]:
+) -> list[LegKey]:
     """Higher priorities first, then the oldest."""
-    legs: list[Leg] = []
-    for keys in turns.due(connection, now, limit, avoid):
-        part = [leg_of(row) for row in connection.executemany(_LEG_OF_KEY, keys)]
-        _give(connection, owner, part)
-        legs += part
-    legs.sort(key=lambda leg: (-leg.priority, leg.next_attempt or 0.0, leg.letter, leg.number))
-    return _claimed(legs)
+    claimed: list[Due] = []
+    for part in turns.due(connection, now, limit, avoid):
+        _give(connection, owner, [leg[2:4] for leg in part])
+        claimed += part
+    return [leg[2:4] for leg in sorted(claimed)]
 
 
 def claim_to_remove(
@@ -156,10 +152,10 @@ def claim_to_remove(
     letter: LetterId,
     selection: Selection | None,
     is_alive: Callable[[int], bool],
-) -> list[Leg]:
-    legs = legs_to_remove(connection, letter, selection, is_alive)
-    _give(connection, owner, legs)
-    return _claimed(legs)
+) -> list[LegKey]:
+    keys = legs_to_remove(connection, letter, selection, is_alive)
+    _give(connection, owner, keys)
+    return keys
 
 
 def give_back(connection: apsw.Connection, owner: int, keys: Sequence[LegKey], due: float) -> int:
@@ -199,14 +195,10 @@ def forget_incarnation(connection: apsw.Connection, number: Incarnation) -> None
     connection.execute("DELETE FROM incarnation WHERE number = ?", (number,))
 
 
-def _give(connection: apsw.Connection, owner: Incarnation, legs: Sequence[Leg]) -> None:
-    connection.executemany(
-        "UPDATE leg SET claimed_by = ?, next_attempt = NULL WHERE letter = ? AND number = ?",
-        [(owner, leg.letter, leg.number) for leg in legs],
+def _give(connection: apsw.Connection, owner: Incarnation, keys: Sequence[LegKey]) -> None:
+    """In one step: see `turns`, rule 5."""
+    connection.execute(
+        "UPDATE leg SET claimed_by = ?, next_attempt = NULL"
+        " WHERE (letter, number) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
+        (owner, msgspec.json.encode(keys).decode()),
     )
-
-
-def _claimed(legs: list[Leg]) -> list[Leg]:
-    for leg in legs:
-        leg.state, leg.next_attempt = LegState.CLAIMED, None
-    return legs
