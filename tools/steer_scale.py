@@ -42,6 +42,11 @@ COMMANDS: Final = (
     "queue hold --all",
     "queue release --all",
     "queue retry --all --older-than 48h",
+    "queue suspend d77.test --for 2h",
+    "queue suspensions",
+    "queue reroute --all --site d77.test --to smtp://192.0.2.1",
+    "queue reroute --all --to smtp://192.0.2.2",
+    "queue reroute --all --to mx",
     "queue bounce --all --site d78.test",
     "queue remove --all --domain d79.test",
     "queue remove --all --older-than 92h",
@@ -65,8 +70,14 @@ def fill(folder: Path, letters: int) -> None:
         connection.execute("INSERT INTO letter VALUES (?, 1, ?)", (letter, encode(envelope)))
         connection.execute("INSERT INTO content VALUES (?, ?)", (letter, CONTENT))
         connection.execute(
-            "INSERT INTO leg VALUES (?, 0, ?, '', 0, 3, ?, NULL, '', ?)",
-            (letter, f"mx:d{hop}.test", now + number % 14400, encode([Recipient(f"to@d{hop}.test", last_error=error)])),
+            "INSERT INTO leg VALUES (?, 0, ?, ?, 0, 3, ?, NULL, '', ?)",
+            (
+                letter,
+                f"mx:d{hop}.test",
+                f"a{number % 50}.test",
+                now + number % 14400,
+                encode([Recipient(f"to@d{hop}.test", last_error=error)]),
+            ),
         )
     connection.execute("COMMIT")
     connection.close()
