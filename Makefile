@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 LOCK   := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml requirements/build.in
 
-.PHONY: help install run test check bench format lock clean
+.PHONY: help install run test check bench bench-scale format lock clean
 .DEFAULT_GOAL := help
 
 help:  ## what can be done here
@@ -32,6 +32,9 @@ check: $(VENV)/.tested  ## ruff, mypy --strict, import contracts, generated docs
 bench: $(VENV)/.installed  ## letters a second beside Postfix (Debian package), Exim and aiosmtpd, in the same run: 15 minutes
 	@tools/fetch_peers.sh || echo "Exim and aiosmtpd could not be fetched; the benchmark goes on without them."
 	@$(BIN)/ekiden bench $(BENCH)
+
+bench-scale: $(VENV)/.installed  ## what a million letters, 10,000 sites, idle sessions and large letters cost: half an hour
+	@$(BIN)/ekiden bench --scale $(BENCH)
 
 format: $(VENV)/.tested  ## put the code into the project's form
 	@$(BIN)/ruff check --fix src tests tools

@@ -41,7 +41,18 @@ def demo(*, stay: bool) -> None:
     type=click.Choice(["ekiden", "postfix", "exim", "aiosmtpd"]),
     help="Only this server; may be given several times.",
 )
-@click.option("--write", default="", help="Put the tables into this page, between <!-- bench --> and <!-- /bench -->.")
+@click.option(
+    "--scale", is_flag=True, help="Instead: memory, a backlog, many sites, large letters, with their targets."
+)
+@click.option("--queued", default=1_000_000, show_default=True, help="With --scale: the largest backlog.")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(["resting", "large", "silent", "sites", "sizes", "backlog"]),
+    help="With --scale: only this part; may be given several times.",
+)
+@click.option("--write", default="", help="Put the tables into this page, between <!-- bench --> (bench-scale) marks.")
 def bench(  # noqa: PLR0913 - one option each
     *,
     letters: int,
@@ -52,9 +63,16 @@ def bench(  # noqa: PLR0913 - one option each
     folder: str,
     scenarios: tuple[str, ...],
     peers: tuple[str, ...],
+    scale: bool,
+    queued: int,
+    parts: tuple[str, ...],
     write: str,
 ) -> None:
     """Letters a second on this machine, beside Postfix, Exim and aiosmtpd where they are; talks to 127.0.0.1 alone."""
+    if scale:
+        from ekiden.lab.scale.run import ScaleWanted, run_scale
+
+        sys.exit(run_scale(ScaleWanted(queued, parts, folder=folder, write=write)))
     from ekiden.lab.bench.run import Wanted, run_bench
 
     wanted = Wanted(letters, seconds, pairs, workers, minutes, folder, scenarios, peers, write)

@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from ekiden.lab.server import LabFailed, free_ports
 
@@ -26,23 +26,26 @@ def is_possible() -> str:
 
 @dataclass
 class Sink:
-    """Takes letters and counts them. `letters`: how many so far."""
+    """Takes letters and counts them. `letters`: how many so far. `address`: of 127/8."""
 
     port: int = field(default_factory=lambda: free_ports(1)[0])
     options: tuple[str, ...] = ()
+    address: str = "127.0.0.1"
     letters: int = 0
     _process: subprocess.Popen[bytes] | None = None
+    _reader: threading.Thread | None = None
 
     def start(self) -> None:
         user = ("-u", "postfix") if os.geteuid() == 0 else ()
         self._process = subprocess.Popen(
-            [SINK, "-c", *user, *self.options, f"127.0.0.1:{self.port}", "1000"],
+            [SINK, "-c", *user, *self.options, f"{self.address}:{self.port}", "1000"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )
-        threading.Thread(target=self._read, daemon=True).start()
-        wait_for_port(self.port)
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+        wait_for_port(self.port, address=self.address)
 
     @property
     def pid(self) -> int:
@@ -62,25 +65,27 @@ class Sink:
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
+            if self._reader is not None:
+                self._reader.join()  # to the end of what the sink said; it closes the pipe
             self._process = None
 
-    def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
+    def _read(self, said: IO[bytes] | None) -> None:
+        assert said is not None
         tail = b""
-        while chunk := os.read(self._process.stdout.fileno(), 65536):
-            tail = (tail + chunk)[-200:]
-            found = _COUNTER.findall(tail.rpartition(b"\r")[0])
-            if found:
-                self.letters = int(found[-1])
+        with said:
+            while chunk := os.read(said.fileno(), 65536):
+                tail = (tail + chunk)[-200:]
+                found = _COUNTER.findall(tail.rpartition(b"\r")[0])
+                if found:
+                    self.letters = int(found[-1])
 
 
-def wait_for_port(port: int, seconds: float = 10.0) -> None:
-    """Until somebody listens on that port of 127.0.0.1. Raises LabFailed."""
+def wait_for_port(port: int, seconds: float = 10.0, *, address: str = "127.0.0.1") -> None:
+    """Until somebody listens on that port. Raises LabFailed."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((address, port), timeout=1).close()
         except OSError as error:
             if time.monotonic() > deadline:
                 raise LabFailed(f"nobody listens on port {port}") from error
