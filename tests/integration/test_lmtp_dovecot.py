@@ -42,6 +42,10 @@ userdb {{
 }}
 protocol lmtp {{
   postmaster_address = postmaster@example.test
+  mail_plugins = quota
+}}
+plugin {{
+  quota = maildir:User quota
 }}
 service lmtp {{
   inet_listener lmtp {{
@@ -64,15 +68,18 @@ CONTENT = b"Subject: hello\r\nX-Long: " + b"x" * 900 + b"\r\n\r\n.a dot\r\nthe e
 
 @contextmanager
 def dovecot() -> Iterator[tuple[Path, int]]:
-    """Its folder and the port of its LMTP door. It knows good@tcp.test, good@unix.test and more@… of both."""
+    """Its folder and the port of its LMTP door. It knows good@tcp.test, good@unix.test, more@…, other@… and full@… of both;
+    in the last there is no room."""
     owner = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     with tempfile.TemporaryDirectory(prefix="ekd-") as name:  # short: the path of a Unix socket has 108 octets at most
         folder, port = Path(name), free_ports(1)[0]
         folder.chmod(0o755)
         (folder / "mail").mkdir()
         os.chown(folder / "mail", owner.pw_uid, owner.pw_gid)
-        users = [f"{who}@{domain}" for who in ("good", "more") for domain in ("tcp.test", "unix.test")]
-        (folder / "users").write_text("".join(f"{u}::{owner.pw_uid}:{owner.pw_gid}::/nonexistent::\n" for u in users))
+        users = [f"{who}@{domain}" for who in ("good", "more", "other", "full") for domain in ("tcp.test", "unix.test")]
+        fields = f"{owner.pw_uid}:{owner.pw_gid}::/nonexistent:"
+        quotas = {u: " userdb_quota_rule=*:storage=1B" if u.startswith("full") else "" for u in users}
+        (folder / "users").write_text("".join(f"{u}::{fields}:{quota}\n" for u, quota in quotas.items()))
         group = grp.getgrgid(owner.pw_gid).gr_name
         (folder / "dovecot.conf").write_text(CONFIG.format(folder=folder, port=port, user=owner.pw_name, group=group))
         with (folder / "stderr").open("wb") as errors:
@@ -143,3 +150,17 @@ def test_each_recipient_of_one_transaction_has_an_outcome(house: House, domain: 
         assert b"Return-Path: <bob@example.test>" in content
     (report,) = eventually(lambda: house.events(letter, "report.made"), "the report")  # type: ignore[misc]
     assert (report["kind"], report["to"]) == ("failed", "bob@example.test")
+
+
+@pytest.mark.peer("dovecot")
+@pytest.mark.parametrize("domain", ["tcp.test", "unix.test"])
+def test_a_mailbox_without_room_fails_alone(house: House, domain: str) -> None:
+    """Over quota: its own reply behind the content (RFC 2033 §4.2), or to RCPT; the others have their letter."""
+    letter = house.send(f"other@{domain}", f"full@{domain}")
+    eventually(lambda: house.events(letter, "attempt.finished"), "an attempt")
+    (attempt,) = house.events(letter, "attempt.finished")
+    assert attempt["outcomes"] == {"relayed": 1, "failed": 1}, attempt
+    assert attempt["reply"].startswith("552 5.2.2"), attempt
+    (report,) = eventually(lambda: house.events(letter, "report.made"), "the report")  # type: ignore[misc]
+    assert report["kind"] == "failed"
+    assert house.letters(f"full@{domain}") == []

@@ -53,12 +53,16 @@ FAULTS: dict[tuple[str, str], tuple[str, str]] = {
     ("-Q", "RCPT"): ("delayed", "421 4."),
     ("-Q", "DATA"): ("delayed", "421 4."),
     ("-Q", "."): ("delayed", "421 4."),
+    # slow is no fault (not MAIL and RCPT: smtp-sink answers what is pipelined behind them first)
+    ("-w", "1"): ("relayed", "250 2.0.0"),
+    ("-W", "EHLO:1"): ("relayed", "250 2.0.0"),
+    ("-W", ".:1"): ("relayed", "250 2.0.0"),
 }
 
 
 def fault_domain(option: str, command: str) -> str:
-    kind = {"-f": "hard", "-r": "soft", "-q": "hangup", "-Q": "goodbye"}[option]
-    return f"{kind}-{command.lower().replace('.', 'dot')}.test"
+    kind = {"-f": "hard", "-r": "soft", "-q": "hangup", "-Q": "goodbye", "-w": "slow-data", "-W": "slow"}[option]
+    return f"{kind}-{command.lower().replace('.', 'dot').replace(':', '-')}.test"
 
 
 #: Peers of our own making, by domain.
@@ -110,10 +114,13 @@ class World:
         client.command_encoding = "utf-8"
         return client.docmd(f"RCPT TO:<{to}>")
 
-    def attempts(self, name: str) -> list[dict[str, Any]]:
+    def events(self, name: str, kind: str) -> list[dict[str, Any]]:
         lines = self.server.log_path.read_text().splitlines()
         found = [json.loads(line) for line in lines if self.letters[name] in line]
-        return [line for line in found if line["event"] == "attempt.finished"]
+        return [line for line in found if line["event"] == kind]
+
+    def attempts(self, name: str) -> list[dict[str, Any]]:
+        return self.events(name, "attempt.finished")
 
     def attempt(self, name: str) -> dict[str, Any]:
         """The first."""
@@ -217,6 +224,7 @@ def test_a_fault_at_each_command(world: World, fault: tuple[str, str]) -> None:
     assert attempt["outcomes"] == {kind: 1}
     assert attempt["reply"].startswith(reply)
     assert bool(attempt.get("next_attempt")) == (kind == "delayed")
+    assert bool(world.events(name, "duplicate.possible")) == (fault == ("-q", "."))
     if kind == "failed":
         fields = status_fields(world.report(f"x@{name}"))[1]
         assert fields["Status"] == "5.3.0"
