@@ -68,8 +68,8 @@ CONTENT = b"Subject: hello\r\nX-Long: " + b"x" * 900 + b"\r\n\r\n.a dot\r\nthe e
 
 @contextmanager
 def dovecot() -> Iterator[tuple[Path, int]]:
-    """Its folder and the port of its LMTP door. It knows good@tcp.test, good@unix.test, more@…, other@… and full@… of both;
-    in the last there is no room."""
+    """Its folder and the port of its LMTP door. It knows good@tcp.test, good@unix.test, more@…, other@… and
+    full@… of both; in the last there is no room."""
     owner = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     with tempfile.TemporaryDirectory(prefix="ekd-") as name:  # short: the path of a Unix socket has 108 octets at most
         folder, port = Path(name), free_ports(1)[0]
