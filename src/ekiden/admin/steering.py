@@ -30,7 +30,7 @@ from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.policy.next_hop import NextHops
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.events import EventSink
-from ekiden.ports.spool import Claim, QueuedLetter, Record, Selection, Spool, Steer
+from ekiden.ports.spool import BY_HAND, Claim, QueuedLetter, Record, Selection, Spool, Steer
 
 #: Letters found at a time by what goes letter by letter.
 PAGE: Final = 1000
@@ -70,7 +70,7 @@ class QueueDesk:
 
     async def retry(self, selection: Selection) -> int:
         """Makes waiting legs due at once; how many. Raises NoSuchLetter, SpoolFailed, as all here."""
-        return await self._apply(selection, Steer.RETRY)
+        return await self._apply(selection, Steer.RETRY, due=BY_HAND)
 
     async def hold(self, selection: Selection, reason: str = "") -> int:
         """Waiting legs wait for a person from now on; how many."""
@@ -119,12 +119,14 @@ class QueueDesk:
 
     # -- what is steered in place ------------------------------------------------------------------------------------
 
-    async def _apply(self, selection: Selection, steer: Steer, reason: str = "") -> int:
+    async def _apply(self, selection: Selection, steer: Steer, reason: str = "", due: float | None = None) -> int:
+        """`due`: None: now."""
         await self._must_be_queued(selection)
         changed: list[int] = []
         why = f"held by {self._by}: {reason}" if reason else f"held by {self._by}"
         try:
-            return await self._spool.apply(selection, steer, now=self._clock.now(), reason=why, changed=changed.append)
+            now = self._clock.now() if due is None else due
+            return await self._spool.apply(selection, steer, now=now, reason=why, changed=changed.append)
         finally:
             if changed:
                 self._tell(steer.value, selection, sum(changed), reason)

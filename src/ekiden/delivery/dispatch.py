@@ -44,10 +44,12 @@ from ekiden.model.events import SiteState
 from ekiden.model.mailbox import domain_key
 from ekiden.model.outcome import OutcomeKind
 from ekiden.policy.next_hop import NextHops
-from ekiden.ports.spool import Claim, SpoolFailed, Suspension
+from ekiden.ports.spool import BY_HAND, Claim, SpoolFailed, Suspension
 
 #: How many seconds of its pace a site may hold when that is half the window.
 HORIZON: Final = 10.0
+#: Letters at once that a person wants to be tried, of sites that are barred: one of them is the probe.
+BY_HAND_AT_ONCE: Final = 20
 #: What is put off for a slow site comes again after this long at most, in seconds: it may have recovered.
 LATEST: Final = 300.0
 
@@ -99,7 +101,7 @@ class Delivery:
         for site in self._ways.sites():
             self._unclog(site)
         if not self._draining and (self._reading is None or self._reading.done()):
-            self._reading = self._tasks.spawn(self._read_suspensions(), "delivery.suspensions")
+            self._reading = self._tasks.spawn(self._read_orders(), "delivery.orders")
         self._local.tick()
         self._unclog(self._local)
         self._settler.tick(now)
@@ -223,14 +225,20 @@ class Delivery:
                 )
             )
 
-    async def _read_suspensions(self) -> None:
+    async def _read_orders(self) -> None:
+        """Once a second: what a person wants suspended, and tried although its site rests."""
+        spool = self._tools.spool
         try:
-            suspensions = await self._tools.spool.suspensions()
+            suspensions = await spool.suspensions()
+            now = self._clock.now()
+            self._ways.suspend({entry.site: _suspended(entry) for entry in suspensions if entry.lasts(now)})
+            if self._ways.avoid() and self._window.room >= BY_HAND_AT_ONCE:
+                claims = await spool.claim(BY_HAND, BY_HAND_AT_ONCE)
+                self._window.take(claims)
+                self._ways.probe(claim.leg.next_hop for claim in claims)
+                self._take_stored(claims)
         except SpoolFailed as error:
-            self._faults.known("delivery.suspensions", error)
-            return
-        now = self._clock.now()
-        self._ways.suspend({entry.site: _suspended(entry) for entry in suspensions if entry.lasts(now)})
+            self._faults.known("delivery.orders", error)
 
     # -- claims ------------------------------------------------------------------------------------------------------
 

@@ -20,13 +20,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from ekiden.model.envelope import Envelope, Leg, NewLeg, Recipient
 from ekiden.model.ids import Incarnation, LetterId
 from ekiden.model.outcome import Outcome
+
+#: When what a person wants to be tried now is due: long ago, so that it can be told from what is merely due, and a site
+#: that rests is tried at once for it (`claim(BY_HAND, …)`).
+BY_HAND: Final = 1.0
 
 
 class SpoolFailed(Exception):

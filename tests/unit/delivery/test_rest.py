@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ekiden.model.events import SiteState
 from ekiden.policy.rest import FIRST
+from ekiden.ports.spool import BY_HAND, Selection, Steer
 from ekiden.ports.wire import ConnectFailed, Endpoint
 from tests.fakes.smtp_server import STALL, FakeSmtpServer
 from tests.unit.delivery.post_office import PostOffice, config
@@ -58,6 +59,21 @@ async def test_a_probe_that_fails_counts_for_its_letter_and_makes_the_rest_longe
         assert attempts == [0] * 49 + [1, 1]
         await office.pass_time(FIRST * 2)
         assert len(office.connector.calls) == 3
+
+
+async def test_retry_by_hand_tries_a_site_that_rests_at_once() -> None:
+    async with PostOffice() as office:
+        await resting(office)
+        for number in range(30):
+            await office.send(f"{number}@far.test", claim=False)
+        letter = await office.send("b@far.test", claim=False)
+        await office.pass_time(1)
+        far = FakeSmtpServer({".": "450 4.2.0 not this one"})
+        office.connector.targets[WHERE] = far
+        await office.spool.apply(Selection(letter=letter), Steer.RETRY, now=BY_HAND)
+        await office.pass_time(2)
+        assert await office.kinds(letter) == ["delayed"]
+        assert len(far.sessions) == 1
 
 
 async def test_one_success_ends_the_rest() -> None:
