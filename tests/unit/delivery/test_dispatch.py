@@ -36,6 +36,18 @@ async def test_a_backlog_is_worked_off_through_a_small_window(monkeypatch: pytes
         assert await office.queued() == []
 
 
+async def test_a_backlog_does_not_wait_longer_than_the_lookup_of_its_domain() -> None:
+    """More of it is claimed at once than may wait for the road; the rest goes back, and is due when that is known."""
+    async with PostOffice() as office:
+        far = FakeSmtpServer()
+        office.server("far.test", far)
+        for number in range(150):
+            await office.send(f"{number}@far.test", claim=False)
+        await office.settle()
+        await office.pass_time(2)
+        assert len(far.letters) == 150
+
+
 async def test_no_room_means_accepted_unclaimed_and_found_at_once() -> None:
     async with PostOffice(config(window_letters=1)) as office:
         far = FakeSmtpServer()
