@@ -21,12 +21,15 @@ _REPLIES: Final = {b"EHLO": b"250-sink.test\r\n250 PIPELINING\r\n", b"DATA": b"3
 class CountingSink:
     """`most`: the highest number of connections that were open at once. `connected`, `begun`: when (monotonic) each
     connection came, and each letter began. `tokens`: subjects of the letters taken, in order. `slow`: seconds between
-    the end of a letter and its reply."""
+    the end of a letter and its reply. Whatever the `greeting` is, it waits for us to hang up."""
 
-    def __init__(self, *addresses: str, port: int = 0, slow: float = 0.0) -> None:
+    def __init__(
+        self, *addresses: str, port: int = 0, slow: float = 0.0, greeting: str = "220 sink.test ESMTP"
+    ) -> None:
         self._addresses = addresses or ("127.0.0.1",)
         self.port = port
         self.slow = slow
+        self.greeting = greeting.encode() + b"\r\n"
         self.open = 0
         self.most = 0
         self.connected: list[float] = []
@@ -86,7 +89,7 @@ class _Connection(asyncio.Protocol):
         sink.open += 1
         sink.most = max(sink.most, sink.open)
         sink.connected.append(time.monotonic())
-        transport.write(b"220 sink.test ESMTP\r\n")
+        transport.write(sink.greeting)
 
     def eof_received(self) -> None:
         self._end()

@@ -96,6 +96,23 @@ def test_a_worker_is_killed(tmp_path: Path, budget: int) -> None:
         assert sink.most <= budget
 
 
+@pytest.mark.parametrize("greeting", ["421 4.3.2 not now", "554 5.3.2 no mail here"])
+def test_the_next_host_is_tried_when_the_connection_to_the_last_has_closed(tmp_path: Path, greeting: str) -> None:
+    addresses = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+    with ExitStack() as stack:
+        sink = stack.enter_context(CountingSink(*addresses, greeting=greeting).serving())
+        server = LabServer(tmp_path / "home", "example.test", workers=2, extra=TRUSTED)
+        targets = ", ".join(f'"smtp://{address}:{sink.port}"' for address in addresses)
+        route = f'[[route]]\nmatch = "sink.test"\nto = [{targets}]\ntls = "none"\n'
+        server.tables = route + site("sink.test", "connections = 1")
+        server.prepare()
+        server.start()
+        stack.callback(server.kill)
+        send(server, 12)
+        eventually(lambda: len(sink.connected) >= 3, "every host asked")
+        assert sink.most == 1
+
+
 def assert_paced(moments: Sequence[float], per_minute: int) -> None:
     """Within any span no more than the rate gives; tokens may be used a while after they were granted."""
     rate = rate_of(per_minute)

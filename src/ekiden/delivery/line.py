@@ -39,7 +39,8 @@ class Berth:
 
 
 class Line:
-    """`opened`: None when the session is ready, a reply when refused or lost."""
+    """`opened`: None when the session is ready, a reply when it was refused or lost, and the connection has closed.
+    `refusal`: what the peer said to the session."""
 
     __slots__ = (
         "berth",
@@ -50,12 +51,14 @@ class Line:
         "most_letters",
         "most_recipients",
         "opened",
+        "refusal",
         "tls",
     )
 
     def __init__(self, host: Host, opened: asyncio.Future[Reply | None], berth: Berth) -> None:
         self.host = host
         self.opened = opened
+        self.refusal: Reply | None = None
         self.berth = berth
         self.idle_since = 0.0
         self.letters = 0

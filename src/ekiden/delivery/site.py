@@ -560,14 +560,13 @@ class Site:
             self._trouble()
 
     def on_refused(self, connection: SmtpConnection, reply: Reply, phase: Phase) -> None:
-        line = line_of(connection)
-        if not line.opened.done():
-            line.opened.set_result(Reply(reply.code, reply.status, f"{reply.text} (at {phase})"))
+        # the next host is only tried when this connection has closed: two at once would be more than one slot
+        line_of(connection).refusal = Reply(reply.code, reply.status, f"{reply.text} (at {phase})")
 
     def on_closed(self, connection: SmtpConnection, unknown: list[Transaction], reason: Reply) -> None:
         line = line_of(connection)
         if not line.opened.done():
-            line.opened.set_result(reason)
+            line.opened.set_result(line.refusal or reason)
         for transaction in unknown:
             self._take_unknown(transaction, reason)
         self._free.pop(connection, None)
