@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.budget import Budget
@@ -13,9 +13,6 @@ from ekiden.delivery.opening import Opener
 from ekiden.delivery.routing import Routing
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.slots import Slots
-
-if TYPE_CHECKING:
-    from ekiden.delivery.site import Site
 
 
 class Surroundings(NamedTuple):
@@ -36,5 +33,5 @@ class Surroundings(NamedTuple):
     share: Callable[[int], int]
     finished: Callable[[Attempt], None]
     put_back: Callable[[Sequence[Attempt], float, str], None]
-    barred: Callable[[Site], None]
+    barred: Callable[[Any], None]  # takes a `site.Site`; naming it would make a cycle of the two modules
     proven: dict[str, float]
