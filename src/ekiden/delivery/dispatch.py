@@ -44,6 +44,7 @@ from ekiden.model.events import SiteState
 from ekiden.model.mailbox import domain_key
 from ekiden.model.outcome import OutcomeKind
 from ekiden.policy.next_hop import NextHops
+from ekiden.policy.retry import attempts_by, schedule_of
 from ekiden.ports.spool import BY_HAND, Claim, SpoolFailed, Suspension
 
 #: How many seconds of its pace a site may hold when that is half the window.
@@ -162,6 +163,7 @@ class Delivery:
 
     def _configure(self, config: Config, secrets: Mapping[str, Credentials]) -> None:
         self._next_hops = NextHops(config)
+        self._schedule = schedule_of(config.delivery)
         self._settler.configure(config, self._next_hops)
         self._local.configure(_home(config))
         self._ways.configure(config, self._surroundings(config, secrets))
@@ -257,13 +259,22 @@ class Delivery:
             return
         for claim in claims:
             recipients = claim.leg.recipients
-            keys = self._next_hops.keys_for(claim.envelope, recipients, claim.leg.attempts)
+            keys = self._next_hops.keys_for(claim.envelope, recipients, self._attempts(claim))
             if len(keys) == 1:
                 self._feed(keys.pop(), claim)
             else:
                 attempt = Attempt(claim)
                 attempt.decide_rest(OutcomeKind.EXPANDED, 250, "2.0.0", "the configuration parts their ways now")
                 self._settler.settle(attempt, recipients)
+
+    def _attempts(self, claim: Claim) -> int:
+        """Made, or missed because the site rests: a route of last resort (`after_attempts`) must not wait for that."""
+        attempts = claim.leg.attempts
+        failures = self._ways.failures_of(claim.leg.next_hop)
+        if failures <= attempts:
+            return attempts
+        age = self._clock.now() - claim.envelope.arrived
+        return max(attempts, attempts_by(age, failures, self._schedule))
 
     def _feed(self, key: str, claim: Claim) -> None:
         site: Site | LocalSite | None = self._local if key == LOCAL else self._ways.site_of(key)

@@ -42,6 +42,8 @@ LOOKUPS: Final = 256
 WAITING_PART: Final = 4
 #: What comes beyond is due again after so many seconds.
 FULL: Final = 1.0
+#: Keys of sites that failed, with how often; beyond it the memory starts anew.
+REMEMBERED: Final = 10_000
 
 
 class Way:
@@ -71,6 +73,7 @@ class Ways:
         self._to_ask: deque[Way] = deque()
         self._asking = 0
         self._barred: set[str] = set()
+        self._failures: dict[str, int] = {}  # outlives the ways, which a probe makes anew
         self._full: set[str] = set()
         self._suspended: dict[str, str] = {}
         self._most_waiting = 1
@@ -155,10 +158,16 @@ class Ways:
 
     def barred(self, site: Site) -> None:
         """A site takes letters again, or no longer."""
+        if len(self._failures) >= REMEMBERED:
+            self._failures.clear()
         if site.is_avoided:
             self._barred |= site.keys
+            self._failures |= dict.fromkeys(site.keys, site.barrier.failures)
         else:
             self._barred -= site.keys
+            if not site.barrier.failures:
+                for key in site.keys:
+                    self._failures.pop(key, None)
             if site.barrier.bar is Bar.PROBED:
                 for key in list(site.keys):
                     self._forget(self._ways[key])
@@ -171,6 +180,10 @@ class Ways:
         """None: nothing is known but `[delivery]`."""
         way = self._ways.get(key)
         return None if way is None or way.site is None else way.site.rules.retry
+
+    def failures_of(self, key: str) -> int:
+        """How often in a row its site had failed as a whole when it was barred last."""
+        return self._failures.get(key, 0)
 
     def take_waiting(self) -> list[Attempt]:
         """All that wait for a road, and at the sites; they are nobody's here then."""

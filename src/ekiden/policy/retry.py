@@ -42,6 +42,16 @@ def pause(attempts: int, schedule: RetrySchedule, jitter: float) -> float:
     return base * (1 + JITTER * max(-1.0, min(1.0, jitter)))
 
 
+def attempts_by(age: float, most: int, schedule: RetrySchedule) -> int:
+    """How many attempts the schedule would have made of a letter in its first `age` seconds, `most` at most: what a
+    letter may be counted that waits because its site rests."""
+    made = 1 if most > 0 else 0
+    due = 0.0
+    while made < most and (due := due + pause(made, schedule, 0.0)) <= age:
+        made += 1
+    return made
+
+
 def is_expired(arrived: float, now: float, delivery: Delivery) -> bool:
     """True if an attempt that ended at `now` was the last. Both: seconds since 1970."""
     return now - arrived >= delivery.expire_after

@@ -298,6 +298,21 @@ async def test_a_smarthost_of_last_resort() -> None:
         assert "relayed" in await office.kinds(both)
 
 
+async def test_a_site_that_rests_does_not_keep_letters_from_the_last_resort() -> None:
+    """Most of them count no attempts meanwhile; that it failed so long counts for them."""
+    async with PostOffice(config(Route(match="*", after_attempts=3, to=("smtp://10.0.0.9",)))) as office:
+        resort = FakeSmtpServer()
+        office.connector.targets[Endpoint("10.0.0.9", 25)] = resort
+        office.server("far.test", ConnectFailed("refused", "nobody there"))
+        for number in range(30):
+            await office.send(f"x{number}@far.test")
+        await office.settle()
+        await office.pass_time(700, step=10)
+        assert resort.letters == []  # three attempts take longer
+        await office.pass_time(1800, step=10)
+        assert len(resort.letters) == 30
+
+
 async def test_the_store_knows_which_way_a_letter_goes_next() -> None:
     async with PostOffice(config(Route(match="*", after_attempts=1, to=("smtp://10.0.0.9",)))) as office:
         office.server("far.test", FakeSmtpServer({"RCPT": "450 4.2.1 later"}))

@@ -55,3 +55,10 @@ def test_a_site_may_have_a_schedule_of_its_own() -> None:
     own = RetrySchedule(60, 2, 3600)
     assert retry.next_attempt(1000, 2000, 2, USUAL, 0, schedule=own) == 2120
     assert retry.next_attempt(1000, 2000, 2, USUAL, 0) == 2480
+
+
+@pytest.mark.parametrize(
+    ("age", "most", "made"), [(0, 0, 0), (0, 9, 1), (299, 9, 1), (300, 9, 2), (779, 9, 2), (780, 9, 3), (1e9, 9, 9)]
+)
+def test_attempts_that_the_schedule_would_have_made(age: float, most: int, made: int) -> None:
+    assert retry.attempts_by(age, most, retry.RetrySchedule(300.0, 1.6, 14_400.0)) == made
