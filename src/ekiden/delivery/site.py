@@ -4,8 +4,7 @@ Rules
 1. A connection is kept and reused, for letters of all domains that lead here; the next letter is handed to it
    synchronously when it is free: no task, timer, lock or semaphore a letter (DESIGN §4 rule 8). A task lives only while
    a connection is being opened, or tokens of a rate are asked for.
-2. A connection is opened with a berth: room in this worker (`budget`) and a slot of the site, which counts in all
-   workers (`ports.slots`). `policy.concurrency` says how many of those we want.
+2. `berths` opens connections; `policy.concurrency` says how many we want.
 3. While other connections work, one that could not be opened delays nothing; the site then opens no more for a while.
    When none works, what waits is delayed with the reason, and the site rests (`barrier`). Where there is no road at all
    (NoRoad 5xx) it fails.
@@ -13,23 +12,22 @@ Rules
    store, uncounted. Only one that is probed takes one.
 5. A transaction whose content was not sent completely goes again at once, a few times; else it is unknown: delayed.
 
-Called by `dispatch` and `ways`; calls `opening` and `SmtpConnection`; hands every decided attempt to
+Called by `dispatch` and `ways`; calls `berths` and `SmtpConnection`; hands every decided attempt to
 `Surroundings.finished`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.barrier import Bar, Barrier
+from ekiden.delivery.berths import Berths
 from ekiden.delivery.budget import Standing
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.families import leave_ipv6
-from ekiden.delivery.line import Berth, Line, limits, line_of
-from ekiden.delivery.opening import UNREACHED
+from ekiden.delivery.line import Line, limits, line_of
 from ekiden.delivery.pace import Pace
 from ekiden.delivery.routing import Host, NoRoad
 from ekiden.delivery.smtp_connection import SmtpConnection
@@ -39,7 +37,6 @@ from ekiden.model.outcome import OutcomeKind
 from ekiden.model.reply import Reply
 from ekiden.policy.concurrency import Concurrency
 from ekiden.policy.site_rules import SiteRules
-from ekiden.ports.slots import SlotsFailed
 from ekiden.proto.smtp.client_events import Phase, Transaction, TransactionEnded
 
 #: A free connection is kept this long, in seconds: long enough for the next letter of a stream, too short to be a
@@ -47,20 +44,17 @@ from ekiden.proto.smtp.client_events import Phase, Transaction, TransactionEnded
 IDLE: Final = 5.0
 #: Seconds until another connection is opened when one could not be, or was lost with its first letter.
 PAUSE: Final = 10.0
-#: Seconds until a slot is asked for again.
-SLOT_PAUSE: Final = 1.0
 #: Sites of which is remembered that they took a session; beyond it the memory starts anew.
 MOST_PROVEN: Final = 50_000
 SHUTTING_DOWN: Final = "this server is shutting down"
 
 
 class Site:
-    """A ConnectionOwner (see `smtp_connection`). `keys`: next hops that lead here; `key`: the one that did last.
+    """A BerthOwner (see `berths`, `smtp_connection`). `keys`: next hops that lead here; `key`: the one that did last.
     `told`: what was said of the barrier at last."""
 
     def __init__(self, road: Sequence[Host], key: str, rules: SiteRules, surroundings: Surroundings, name: str) -> None:
         self.name = name
-        self.take_road(road, key)
         self.keys: set[str] = set()
         self.told = Bar.NONE
         self.rules = rules
@@ -71,17 +65,23 @@ class Site:
         self._queue = FlowQueue()
         self._lines: dict[SmtpConnection, Line] = {}
         self._free: dict[SmtpConnection, None] = {}  # those that took no letter when they were asked last
-        self._opening = 0
+        self._berths = Berths(self, name, rules, surroundings, self._pump)
+        self._berths.take_road(road, key)
         self._in_hand = 0
-        self._open_after = 0.0
-        self._short_of_slots = False
-        self._spare: Berth | None = None
         self._busy_at_tick = False
         self._draining = False
         self._tokens: Tokens | None = None
         self._configure_rates()
 
     # -- for dispatch and ways ---------------------------------------------------------------------------------------
+
+    @property
+    def road(self) -> Sequence[Host]:
+        return self._berths.road
+
+    @property
+    def key(self) -> str:
+        return self._berths.key
 
     @property
     def held(self) -> int:
@@ -96,8 +96,8 @@ class Site:
 
     def is_idle(self, now: float) -> bool:
         """Nothing here that would be missed. `now`: monotonic."""
-        busy = self.held or self._lines or self._opening or self._spare
-        return not busy and self.pace.is_forgotten and now >= self._open_after and self.barrier.is_forgotten(now)
+        busy = self.held or self._lines or not self._berths.is_idle(now)
+        return not busy and self.pace.is_forgotten and self.barrier.is_forgotten(now)
 
     def feed(self, attempt: Attempt) -> None:
         if self.barrier.bar is not Bar.NONE and not self._admits(attempt):
@@ -111,7 +111,7 @@ class Site:
 
     def take_road(self, road: Sequence[Host], key: str) -> None:
         """A next hop leads here, by these hosts."""
-        self.road, self.key, self._road_is_new = road, key, True
+        self._berths.take_road(road, key)
 
     def shed(self, keep: int) -> list[Attempt]:
         """Those that wait last, so that `keep` remain here with what is under way; they are no longer this site's."""
@@ -123,7 +123,7 @@ class Site:
         self.rules = rules
         self.concurrency.limit(surroundings.share(rules.connections))
         self._configure_rates()
-        self._open_after = 0.0
+        self._berths.configure(rules, surroundings)
         for line in self._lines.values():
             line.most_letters = 0
         self.close_idle()
@@ -144,25 +144,16 @@ class Site:
         self._close_free(idle_before=now - IDLE)
         if self.barrier.bar is not Bar.NONE:
             self._look_at_barrier(now)
-        if self._spare is not None and now >= self._open_after:
-            self._return(self._spare)
-            self._spare = None
+        self._berths.tick(now)
         self._pump()
-
-    def _judge_speed(self, now: float) -> None:
-        """What a letter takes: those under way, by those that end in a second. Of a site that was busy all the time."""
-        busy, rate = self._in_hand > 0, self.pace.rate
-        if busy and self._busy_at_tick and rate and self.concurrency.judge(self._in_hand / rate, now):
-            self._close_surplus()
-        self._busy_at_tick = busy
 
     def heard_ring(self) -> None:
         """A slot may have become free elsewhere."""
         if self.barrier.bar is Bar.SLOTS:
-            self._seek_slot()
-        elif self._short_of_slots:
-            self._short_of_slots = False
-            self._open_after = 0.0
+            self._berths.seek_slot()
+        elif self._berths.is_short:
+            self._berths.is_short = False
+            self._berths.open_after = 0.0
             self._pump()
 
     def suspend(self, reason: str) -> None:
@@ -183,7 +174,7 @@ class Site:
         """By hand: the rest is over, one letter may try."""
         if self.barrier.bar is Bar.RESTING:
             self.barrier.probe(self._around.clock.monotonic())
-            self._open_after = 0.0
+            self._berths.open_after = 0.0
             self._around.barred(self)
 
     def take_waiting(self) -> list[Attempt]:
@@ -201,9 +192,7 @@ class Site:
     def drain(self) -> None:
         """Nothing new is begun; free connections close."""
         self._draining = True
-        if self._spare is not None:
-            self._return(self._spare)
-            self._spare = None
+        self._berths.drain()
         self.close_idle()
 
     def close_idle(self) -> None:
@@ -230,7 +219,7 @@ class Site:
                     return
         if self._tokens is not None and self._free:
             return  # it is the rate that they wait for, not a connection
-        while self._opening < len(self._queue) and self._open():
+        while self._berths.opening < len(self._queue) and self._open():
             pass
 
     def _fill(self, connection: SmtpConnection) -> None:
@@ -318,10 +307,10 @@ class Site:
 
     def _look_at_barrier(self, now: float) -> None:
         if self.barrier.bar is Bar.SLOTS:
-            self._seek_slot()
+            self._berths.seek_slot()
         elif self.barrier.rest_is_over(now):
             self.barrier.probe(now)
-            self._open_after = 0.0
+            self._berths.open_after = 0.0
             self._around.barred(self)
 
     def _rest(self, reason: NoRoad, now: float) -> None:
@@ -342,30 +331,6 @@ class Site:
             self.concurrency.begin_anew()
             around.barred(self)
 
-    def _seek_slot(self) -> None:
-        """Asks for the slot that was lacking, before any letter is claimed for it."""
-        if not self._opening and not self._draining:
-            self._opening += 1
-            self._around.tasks.spawn(self._find_slot(), "delivery.slot")
-
-    async def _find_slot(self) -> None:
-        berth = Berth()
-        try:
-            found = await self._take_slot(berth)
-        finally:
-            self._opening -= 1
-        if not found:
-            return
-        if self._draining or self.barrier.bar is not Bar.SLOTS:
-            self._return(berth)
-            return
-        self._spare = berth
-        self._open_after = (
-            self._around.clock.monotonic() + SLOT_PAUSE
-        )  # whose letters do not come by then gives it back
-        self.barrier.found_slot()
-        self._around.barred(self)
-
     # -- opening -----------------------------------------------------------------------------------------------------
 
     @property
@@ -376,121 +341,8 @@ class Site:
 
     def _open(self) -> bool:
         """Begins to open one more, if that is allowed now."""
-        around, now = self._around, self._around.clock.monotonic()
         most = 1 if self.barrier.bar is Bar.PROBED else int(self.concurrency.allowed)
-        if self._opening + len(self._lines) >= most:
-            return False
-        berth, self._spare = self._spare or Berth(), None
-        if berth.slot is None and now < self._open_after:
-            return False
-        berth.place = around.budget.take(self._standing, now, self._pump, berth.cut)
-        if berth.place is None:
-            if berth.slot is not None:
-                self._spare = berth
-            return False
-        self._opening += 1
-        berth.task = around.tasks.spawn(self._connect(berth), "delivery.open")
-        return True
-
-    async def _connect(self, berth: Berth) -> None:
-        """Opens one connection, at the first host that takes it. Ends with it standing, or with what waits delayed."""
-        around = self._around
-        try:
-            if not await self._may_connect(berth):
-                self._opening -= 1
-                self._return(berth)
-                self._without_slot()
-                return
-            reason = await around.opener.open(await self._hosts(around), self, berth)
-        except Exception as error:  # a fault of ours delays, it never loses (invariant 7)
-            incident = around.faults.unexpected("delivery.open", error)
-            reason = NoRoad(451, "4.3.0", f"internal fault, incident {incident}")
-        except asyncio.CancelledError:
-            if not berth.is_cut:
-                self._opening -= 1
-                raise
-            reason = NoRoad(451, UNREACHED, "no session came about in time, and other sites waited for the connection")
-        self._opening -= 1
-        if reason is not None:
-            self._return(berth)
-            self._unreachable(reason)
-
-    async def _hosts(self, around: Surroundings) -> Sequence[Host]:
-        """The road anew, so that equal hosts take turns; out of the resolver's memory, as a rule. What cannot be found
-        out now is as it was, and a next hop that leads elsewhere by now is seen to by `ways`."""
-        if self._road_is_new:
-            self._road_is_new = False
-            return self.road
-        road = await around.routing.road(self.key)
-        if not isinstance(road, NoRoad) and road[0].site == self.road[0].site:
-            self.road = road
-        return self.road
-
-    async def _may_connect(self, berth: Berth) -> bool:
-        """A slot, and a token if connections have a rate."""
-        if berth.slot is None and not await self._take_slot(berth):
-            self._short_of_slots = True
-            return False
-        self._short_of_slots = False
-        rate = self.rules.connections_per_minute
-        if not rate:
-            return True
-        try:
-            grant = await self._around.slots.spend(f"connections {self.name}", rate, 1)
-        except SlotsFailed as error:
-            self._around.faults.known("delivery.slots", error)
-            self._open_after = self._around.clock.monotonic() + SLOT_PAUSE
-            return False
-        if not grant.granted:
-            self._open_after = self._around.clock.monotonic() + grant.wait
-        return grant.granted > 0
-
-    async def _take_slot(self, berth: Berth) -> bool:
-        around = self._around
-        try:
-            berth.slot = await around.slots.take(self.name, self.rules.connections)
-        except SlotsFailed as error:
-            around.faults.known("delivery.slots", error)
-        if berth.slot is None:
-            self._open_after = around.clock.monotonic() + SLOT_PAUSE
-        return berth.slot is not None
-
-    def _without_slot(self) -> None:
-        """There was no slot, or no token of the connections' rate."""
-        if not self._short_of_slots:
-            return  # the rate will have tokens again: what waits here waits for that
-        if self._lines or self._opening or self._draining:
-            return
-        self._short_of_slots = False
-        self.barrier.lacks_slot()
-        self._put_back(self._queue.take_all())
-        self._around.barred(self)
-        self._around.ring()  # who has the slot takes what was given back
-
-    def _return(self, berth: Berth) -> None:
-        """A connection was not opened, or is closed."""
-        around = self._around
-        if berth.place is not None:
-            place, berth.place = berth.place, None
-            around.budget.give(place)
-        if berth.slot is not None:
-            slot, berth.slot = berth.slot, None
-            around.slots.give(slot)
-            if len(self._lines) + self._opening + 1 >= self.concurrency.most:
-                around.ring()  # perhaps another worker had none
-
-    def _unreachable(self, reason: NoRoad) -> None:
-        around = self._around
-        now = around.clock.monotonic()
-        self._open_after = now + PAUSE
-        if self._lines or self._opening:
-            self.concurrency.trouble(now)
-            return  # others work, or may yet; the last of them decides
-        self._rest(reason, now)
-        for attempt in self._queue.take_all():
-            attempt.started = attempt.started or now
-            attempt.decide_rest(OutcomeKind.DELAYED, reason.code, reason.status, reason.text)
-            around.finished(attempt)
+        return self._berths.opening + len(self._lines) < most and self._berths.begin(self._standing)
 
     def _trouble(self) -> None:
         """The other side wants less of us."""
@@ -513,6 +365,40 @@ class Site:
             self._tokens = Tokens(
                 f"letters {self.name}", rate, around.slots, around.clock, around.tasks, around.faults, self._pump
             )
+
+    # -- BerthOwner --------------------------------------------------------------------------------------------------
+
+    def on_unreachable(self, reason: NoRoad) -> None:
+        around, berths = self._around, self._berths
+        now = around.clock.monotonic()
+        berths.open_after = now + PAUSE
+        if self._lines or berths.opening:
+            self.concurrency.trouble(now)
+            return  # others work, or may yet; the last of them decides
+        self._rest(reason, now)
+        for attempt in self._queue.take_all():
+            attempt.started = attempt.started or now
+            attempt.decide_rest(OutcomeKind.DELAYED, reason.code, reason.status, reason.text)
+            around.finished(attempt)
+
+    def on_no_slot(self) -> None:
+        if self._lines or self._berths.opening or self._draining:
+            return
+        self.barrier.lacks_slot()
+        self._put_back(self._queue.take_all())
+        self._around.barred(self)
+        self._around.ring()  # who has the slot takes what was given back
+
+    def on_slot_found(self) -> bool:
+        if self.barrier.bar is not Bar.SLOTS:
+            return False
+        self.barrier.found_slot()
+        self._around.barred(self)
+        return True
+
+    def on_slot_given(self) -> None:
+        if len(self._lines) + self._berths.opening + 1 >= self.concurrency.most:
+            self._around.ring()  # perhaps another worker had none
 
     # -- ConnectionOwner ---------------------------------------------------------------------------------------------
 
@@ -578,8 +464,8 @@ class Site:
                 # it greets us and hangs up on every letter: as good as down, so the next host's turn comes first
                 self._around.memory.note_failed(line.host.where, now)
                 if not self._lines:
-                    self._open_after = now + PAUSE
-            self._return(line.berth)
+                    self._berths.open_after = now + PAUSE
+            self._berths.give(line.berth)
             self._pump()
 
     def _take_unknown(self, transaction: Transaction, reason: Reply) -> None:
