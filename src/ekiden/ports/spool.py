@@ -170,6 +170,36 @@ class Suspension(msgspec.Struct):
         return self.until is None or now < self.until
 
 
+class SiteStatus(msgspec.Struct):
+    """What a worker says of a site that does not take all that waits for it.
+
+    `state`: resting (it failed as a whole), suspended (by a person), slots (all connections that it may have are other
+    workers'), limits (it takes letters, as fast as its limits allow). `since`, `until`: seconds since 1970; `until`
+    None: that is not known. `next_hops`: keys that lead there, so many that a row stays small. `connections`: how many
+    it may have. `told_by`: the worker; the spool fills it in."""
+
+    site: str
+    state: str
+    reason: str
+    since: float
+    until: float | None = None
+    next_hops: list[str] = []
+    connections: int = 0
+    told_by: int = 0
+
+
+class Overdue(msgspec.Struct):
+    """Which legs a sweep means: those that wait to go by one of `next_hops` and arrived before `expired`, or before
+    `late` with a recipient whose delay was not told. Both: seconds since 1970. `after`: the leg behind which it goes
+    on, as (letter, number); `limit`: legs at once."""
+
+    next_hops: Collection[str]
+    late: float
+    expired: float
+    after: tuple[int, int] | None = None
+    limit: int = 100
+
+
 class TrailEntry(msgspec.Struct, array_like=True):
     """What history keeps a `record`: enough to tell the story without the spool. `time`: seconds since 1970."""
 
@@ -209,6 +239,12 @@ class Spool(Protocol):
         """When the earliest waiting leg is due (seconds since 1970) whose next hop is not in `avoid`; None if none
         waits. With `avoid` an engine may answer too early, never too late: what then claims nothing waits a while
         before it asks again."""
+
+    async def claim_overdue(self, overdue: Overdue) -> tuple[list[Claim], tuple[int, int] | None]:
+        """For letters that nobody tries, because their site takes none: who waits too long must be told all the same.
+        Claims as `claim` does, the oldest first, but looks at a bounded number of legs, whatever they are; the second
+        says behind which leg to go on, None: those were all. `leg.next_attempt` of these claims says when they would
+        have been due."""
 
     def record(self, record: Record) -> Awaitable[bool]:
         """False: the claim was lost, nothing changed. Need not be awaited for order: verbs of one process keep
@@ -269,6 +305,13 @@ class Spool(Protocol):
 
     async def suspensions(self) -> list[Suspension]:
         """By site; also such as have ended by now (`Suspension.lasts`). Cheap: a worker asks every few seconds."""
+
+    async def tell_sites(self, changed: Sequence[SiteStatus], gone: Collection[str]) -> None:
+        """Keeps what this incarnation says of sites, instead of what it said of them before; forgets what it said of
+        `gone`. For people to read: nothing depends on it, and it need not survive a power cut."""
+
+    async def site_statuses(self) -> list[SiteStatus]:
+        """By site: what living incarnations say. A dead one's words do not count."""
 
     async def trail(self, letter: LetterId) -> list[TrailEntry]:
         """History of a letter, oldest first; [] if nothing was recorded yet (or it is forgotten)."""

@@ -5,8 +5,8 @@ Rules
 2. Several spools on one store are several processes' views: `MemorySpool(clock, incarnation=2, shared=first)`.
 3. For tests: `fail_next(verb, error)` makes the next call of a verb fail (begin, write, accept, claim, next_due,
    record, release, free_claims, find, content, apply, claim_for_removal, trail, letters_with_message_id, counts,
-   shape, reroute, waiting, suspend_site, resume_site, suspensions); between `pause()` and `resume()` accept, record and
-   release stay unanswered, as while a commit runs.
+   shape, reroute, waiting, suspend_site, resume_site, suspensions, claim_overdue, tell_sites, site_statuses); between
+   `pause()` and `resume()` accept, record and release stay unanswered, as while a commit runs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from ekiden.ports.spool import (
     Claim,
     Content,
     Draft,
+    Overdue,
     QueuedLetter,
     Record,
     Rekey,
     Selection,
+    SiteStatus,
     SpoolFailed,
     Steer,
     Suspension,
@@ -101,6 +103,7 @@ class _Store:
         self.trail: list[TrailEntry] = []
         self.alive: set[Incarnation] = set()
         self.suspensions: dict[str, Suspension] = {}
+        self.sites: dict[tuple[str, Incarnation], SiteStatus] = {}
 
 
 class MemorySpool:
@@ -173,6 +176,23 @@ class MemorySpool:
         due = {(s.leg.letter, s.leg.number): s for s in stored if _is_due(s.leg, now) and s.leg.next_hop not in avoid}
         legs = self._turns.choose([one.leg for one in due.values()], limit)
         return [self._give(due[leg.letter, leg.number]) for leg in legs]
+
+    async def claim_overdue(self, overdue: Overdue) -> tuple[list[Claim], tuple[int, int] | None]:
+        self._guard("claim_overdue")
+        late, expired = first_id(overdue.late), first_id(overdue.expired)
+        claims: list[Claim] = []
+        for number in sorted(self._store.letters):
+            for _, stored in sorted(self._store.letters[number].legs.items()):
+                leg, due = stored.leg, stored.leg.next_attempt
+                if (number, leg.number) <= (overdue.after or (-1, -1)) or leg.next_hop not in overdue.next_hops:
+                    continue
+                untold = not all(recipient.delay_reported for recipient in leg.recipients)
+                if due is not None and (number < expired or (number < late and untold)):
+                    claims.append(self._give(stored))
+                    claims[-1].leg.next_attempt = due
+                    if len(claims) == overdue.limit:
+                        return claims, (number, leg.number)
+        return claims, None
 
     async def next_due(self, avoid: Collection[str] = ()) -> float | None:
         self._guard("next_due")
@@ -326,6 +346,18 @@ class MemorySpool:
     async def suspensions(self) -> list[Suspension]:
         self._guard("suspensions")
         return [self._store.suspensions[site] for site in sorted(self._store.suspensions)]
+
+    async def tell_sites(self, changed: Sequence[SiteStatus], gone: Collection[str]) -> None:
+        self._guard("tell_sites")
+        for name in gone:
+            self._store.sites.pop((name, self._incarnation), None)
+        for status in changed:
+            told = msgspec.structs.replace(status, told_by=self._incarnation)
+            self._store.sites[status.site, self._incarnation] = told
+
+    async def site_statuses(self) -> list[SiteStatus]:
+        self._guard("site_statuses")
+        return [told for (_, owner), told in sorted(self._store.sites.items()) if owner in self._store.alive]
 
     async def trail(self, letter: LetterId) -> list[TrailEntry]:
         self._guard("trail")

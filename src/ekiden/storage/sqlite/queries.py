@@ -17,7 +17,7 @@ import msgspec
 
 from ekiden.model.envelope import Envelope, Leg, LegState, Recipient
 from ekiden.model.ids import LetterId
-from ekiden.ports.spool import QueuedLetter, Selection, Steer, Suspension, TrailEntry
+from ekiden.ports.spool import Overdue, QueuedLetter, Selection, SiteStatus, Steer, Suspension, TrailEntry
 from ekiden.storage.duty import message_id_key
 from ekiden.storage.selection import (
     asks_for_envelope,
@@ -51,6 +51,7 @@ START: Final[LegKey] = (-1, -1)
 
 decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 decode_recipients = msgspec.msgpack.Decoder(list[Recipient]).decode
+decode_status = msgspec.msgpack.Decoder(SiteStatus).decode
 decode_entry = msgspec.msgpack.Decoder(TrailEntry).decode
 
 #: What `leg_of` takes.
@@ -213,6 +214,36 @@ class Queries:
     def suspensions(self) -> list[Suspension]:
         found = rows(self._connection, "SELECT site, until, reason, by, since FROM suspension ORDER BY site")
         return [Suspension(*row) for row in found]
+
+    def site_statuses(self, is_alive: Callable[[int], bool]) -> list[SiteStatus]:
+        found = rows(self._connection, "SELECT incarnation, told FROM site ORDER BY name, incarnation")
+        living = {number for number in {row[0] for row in found} if is_alive(number)}
+        statuses = []
+        for number, told in found:
+            if number in living:
+                statuses.append(decode_status(told))
+                statuses[-1].told_by = number
+        return statuses
+
+    def overdue(
+        self, overdue: Overdue, first_late: int, first_expired: int
+    ) -> tuple[dict[LegKey, float], LegKey | None]:
+        """When the legs meant would be due, among the next PAGE ones behind `overdue.after`; and where to go on."""
+        page = rows(
+            self._connection,
+            "SELECT letter, number, next_hop, next_attempt, recipients FROM leg"
+            " WHERE (letter, number) > (?, ?) AND letter < ? ORDER BY letter, number LIMIT ?",
+            (*(overdue.after or START), max(first_late, first_expired), PAGE),
+        )
+        found: dict[LegKey, float] = {}
+        for letter, number, next_hop, due, recipients in page:
+            if due is None or next_hop not in overdue.next_hops:
+                continue
+            if letter < first_expired or not all(one.delay_reported for one in decode_recipients(recipients)):
+                found[letter, number] = due
+                if len(found) == overdue.limit:
+                    return found, (letter, number)
+        return found, page[-1][:2] if len(page) == PAGE else None
 
     def counts(self) -> dict[str, int]:
         question = "SELECT count(next_attempt), count(claimed_by), count(*), (SELECT count(*) FROM letter) FROM leg"

@@ -14,9 +14,10 @@ from typing import Final, TypeVar
 import apsw
 
 from ekiden.model.ids import LetterId, first_id
-from ekiden.ports.spool import Claim, Content, QueuedLetter, Selection, SpoolFailed, Suspension, TrailEntry
+from ekiden.ports.spool import Claim, Content, QueuedLetter, Selection, SiteStatus, SpoolFailed, Suspension, TrailEntry
 from ekiden.storage.duty import CHUNK_OCTETS, SMALL_OCTETS
 from ekiden.storage.memory.content import MemoryContent
+from ekiden.storage.sqlite.claims import Incarnations
 from ekiden.storage.sqlite.connection import DatabaseRefused
 from ekiden.storage.sqlite.content import ContentFiles, FileContent
 from ekiden.storage.sqlite.history import Days
@@ -47,6 +48,7 @@ class SpoolReader:
         self._places = places
         self._queries = Queries(places.database, Days(places.history))
         self._files = ContentFiles(places.content)
+        self._incarnations = Incarnations(places.incarnations)
         self._readers: Executor = ThreadPoolExecutor(1, "ekiden-spool-read")
         self._pool: Executor = ThreadPoolExecutor(4, "ekiden-spool-files")
 
@@ -82,6 +84,9 @@ class SpoolReader:
 
     async def suspensions(self) -> list[Suspension]:
         return await self._ask(self._queries.suspensions)
+
+    async def site_statuses(self) -> list[SiteStatus]:
+        return await self._ask(lambda: self._queries.site_statuses(self._incarnations.is_alive))
 
     async def content(self, letter: LetterId) -> Content | None:
         return await self._ask(lambda: self._content(letter, SMALL_OCTETS))

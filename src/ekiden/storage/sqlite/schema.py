@@ -47,6 +47,11 @@ STEPS: Final = (
         """CREATE INDEX leg_flow ON leg (priority, flow, next_attempt, letter, number, next_hop)
             WHERE next_attempt IS NOT NULL""",
     ),
+    (
+        # few rows, written when a site's state changes and never for a letter; `told`: a SiteStatus
+        """CREATE TABLE site (name TEXT NOT NULL, incarnation INTEGER NOT NULL, told BLOB NOT NULL,
+            PRIMARY KEY (name, incarnation)) WITHOUT ROWID""",
+    ),
 )
 
 #: Columns of `work`.

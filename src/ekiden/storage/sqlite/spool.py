@@ -24,9 +24,21 @@ from typing import Any, Final
 import apsw
 
 from ekiden.model.envelope import Envelope, Leg, LegState, NewLeg
-from ekiden.model.ids import IdSequence, Incarnation, LetterId
+from ekiden.model.ids import IdSequence, Incarnation, LetterId, first_id
 from ekiden.ports.clock import Clock
-from ekiden.ports.spool import Claim, Content, Draft, Record, Rekey, Selection, SpoolFailed, Steer, Suspension
+from ekiden.ports.spool import (
+    Claim,
+    Content,
+    Draft,
+    Overdue,
+    Record,
+    Rekey,
+    Selection,
+    SiteStatus,
+    SpoolFailed,
+    Steer,
+    Suspension,
+)
 from ekiden.storage.duty import check_legs, check_record, trail_entry
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.sqlite import rerouting, verbs
@@ -64,7 +76,6 @@ class SqliteSpool(SpoolReader):
         super().__init__(places)
         self._clock = clock
         self._incarnation, self._life = identity
-        self._incarnations = Incarnations(places.incarnations)
         self._ids = IdSequence(self._incarnation)
         self._turns = Turns()
         self._writer = Writer(lambda: _connect(places), lock, lambda: self._free_octets() < RESERVE_OCTETS // 8)
@@ -212,6 +223,17 @@ class SqliteSpool(SpoolReader):
                 break
         return claims
 
+    async def claim_overdue(self, overdue: Overdue) -> tuple[list[Claim], tuple[int, int] | None]:
+        firsts = first_id(overdue.late), first_id(overdue.expired)
+        found, more = await self._ask(lambda: self._queries.overdue(overdue, *firsts))
+        if not found:
+            return [], more
+        owner, keys = self._incarnation, list(found)
+        claims = await self._load(self._do(lambda c: verbs.claim_waiting(c, owner, keys), self._give_back_legs))
+        for claim in claims:
+            claim.leg.next_attempt = found[claim.letter, claim.leg.number]
+        return claims, more
+
     async def claim_for_removal(self, letter: LetterId, selection: Selection | None = None) -> list[Claim]:
         owner, is_alive = self._incarnation, self._incarnations.is_alive
         claimed = self._do(lambda c: verbs.claim_to_remove(c, owner, letter, selection, is_alive), self._give_back_legs)
@@ -319,6 +341,11 @@ class SqliteSpool(SpoolReader):
         now = self._clock.now()
         ended: bool = await self._do(lambda c: verbs.resume(c, site, now))
         return ended
+
+    async def tell_sites(self, changed: Sequence[SiteStatus], gone: Collection[str]) -> None:
+        owner, names = self._incarnation, list(gone)
+        told = [(status.site, verbs.encode(status)) for status in changed]
+        await self._do(lambda c: verbs.tell_sites(c, owner, told, names))
 
     # The end -------------------------------------------------------------------------------------------------------
 

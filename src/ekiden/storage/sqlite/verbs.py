@@ -15,6 +15,7 @@ from ekiden.model.envelope import NewLeg
 from ekiden.model.ids import Incarnation, LetterId
 from ekiden.ports.spool import Record, Report, Selection, Steer, Suspension
 from ekiden.storage.duty import UNTOLD, trail_entry
+from ekiden.storage.sqlite.connection import rows
 from ekiden.storage.sqlite.queries import LegKey, legs_to_remove
 from ekiden.storage.sqlite.turns import Due, Turns
 from ekiden.storage.sqlite.writer import insert, insert_legs
@@ -158,6 +159,17 @@ def claim_to_remove(
     return keys
 
 
+def claim_waiting(connection: apsw.Connection, owner: Incarnation, keys: Sequence[LegKey]) -> list[LegKey]:
+    """Those of `keys` that still wait."""
+    question = (
+        "SELECT letter, number FROM leg WHERE next_attempt IS NOT NULL"
+        " AND (letter, number) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))"
+    )
+    waiting = rows(connection, question, (msgspec.json.encode(keys).decode(),))
+    _give(connection, owner, waiting)
+    return waiting
+
+
 def give_back(connection: apsw.Connection, owner: int, keys: Sequence[LegKey], due: float) -> int:
     """Claims of `owner` become waiting, or held again; how many. What it does not hold is left alone."""
     before = connection.total_changes()
@@ -191,7 +203,17 @@ def resume(connection: apsw.Connection, site: str, now: float) -> bool:
     return connection.changes() > 0
 
 
+def tell_sites(
+    connection: apsw.Connection, owner: Incarnation, changed: Sequence[tuple[str, bytes]], gone: Collection[str]
+) -> None:
+    connection.executemany("DELETE FROM site WHERE name = ? AND incarnation = ?", [(name, owner) for name in gone])
+    connection.executemany(
+        "INSERT OR REPLACE INTO site VALUES (?, ?, ?)", [(name, owner, told) for name, told in changed]
+    )
+
+
 def forget_incarnation(connection: apsw.Connection, number: Incarnation) -> None:
+    connection.execute("DELETE FROM site WHERE incarnation = ?", (number,))
     connection.execute("DELETE FROM incarnation WHERE number = ?", (number,))
 
 
