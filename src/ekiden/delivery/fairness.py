@@ -48,32 +48,34 @@ class _Level:
 
 
 class FlowQueue:
-    __slots__ = ("_length", "_levels", "_order", "_taken", "_usual")
+    """`length`: attempts that wait; read for each letter, so it is a plain number."""
+
+    __slots__ = ("_levels", "_order", "_taken", "_usual", "length")
 
     def __init__(self) -> None:
         self._usual = _Level()  # priority 0: nearly always the only one
         self._levels: dict[int, _Level] = {0: self._usual}
         self._order: list[int] = [0]  # highest first; the usual level is always there
-        self._length = 0
+        self.length = 0
         self._taken = 0
 
     def __len__(self) -> int:
-        return self._length
+        return self.length
 
     def put(self, attempt: Attempt) -> None:
         self._level(attempt).waiting(attempt).append(attempt)
-        self._length += 1
+        self.length += 1
 
     def put_back(self, attempt: Attempt) -> None:
         """Before those of its flow that still wait."""
         self._level(attempt).waiting(attempt).appendleft(attempt)
-        self._length += 1
+        self.length += 1
 
     def pop(self) -> Attempt | None:
         """The next one in turn; None if nobody waits."""
-        if not self._length:
+        if not self.length:
             return None
-        self._length -= 1
+        self.length -= 1
         if len(self._order) == 1:
             return self._usual.pop()
         return self._pop_by_priority()

@@ -39,7 +39,8 @@ class Berth:
 
 
 class Line:
-    """`opened`: None when the session is ready, a reply when it was refused or lost, and the connection has closed.
+    """`remote`, `where`: the host, for outcomes and for people; set when the session is ready, as is `tls`.
+    `opened`: None when the session is ready, a reply when it was refused or lost, and the connection has closed.
     `refusal`: what the peer said to the session."""
 
     __slots__ = (
@@ -52,7 +53,9 @@ class Line:
         "most_recipients",
         "opened",
         "refusal",
+        "remote",
         "tls",
+        "where",
     )
 
     def __init__(self, host: Host, opened: asyncio.Future[Reply | None], berth: Berth) -> None:
@@ -66,6 +69,8 @@ class Line:
         self.most_recipients = RECIPIENTS
         self.feeding = False
         self.tls = ""
+        self.remote = ""
+        self.where = ""
 
 
 def line_of(connection: SmtpConnection) -> Line:

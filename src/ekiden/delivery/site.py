@@ -64,7 +64,9 @@ class Site:
         self._around = surroundings
         self._queue = FlowQueue()
         self._lines: dict[SmtpConnection, Line] = {}
-        self._free: dict[SmtpConnection, None] = {}  # those that took no letter when they were asked last
+        # Those that took no letter when they were asked last: with nothing under way, and behind another letter.
+        self._idle: dict[SmtpConnection, None] = {}
+        self._free: dict[SmtpConnection, None] = {}
         self._berths = Berths(self, name, rules, surroundings, self._pump)
         self._berths.take_road(road, key)
         self._in_hand = 0
@@ -86,7 +88,7 @@ class Site:
     @property
     def held(self) -> int:
         """Attempts waiting or under way."""
-        return len(self._queue) + self._in_hand
+        return self._queue.length + self._in_hand
 
     @property
     def is_avoided(self) -> bool:
@@ -102,9 +104,10 @@ class Site:
     def feed(self, attempt: Attempt) -> None:
         if self.barrier.bar is not Bar.NONE and not self._admits(attempt):
             return
-        if not self.held:
+        queue = self._queue
+        if not (queue.length or self._in_hand):
             self.pace.begin(self._around.clock.monotonic())
-        self._queue.put(attempt)
+        queue.put(attempt)
         if self.barrier.bar is not Bar.NONE:
             self._around.barred(self)  # this one probes; from now on its letters are avoided
         self._pump()
@@ -132,20 +135,19 @@ class Site:
     def tick(self, now: float) -> None:
         """Once a second: closes what is idle, opens what had to wait, measures the pace, and looks at the barrier."""
         self.pace.tick()
-        busy = self._in_hand > 0
-        if (
-            busy
-            and self._busy_at_tick
-            and self.pace.rate
-            and self.concurrency.judge(self._in_hand / self.pace.rate, now)
-        ):
-            self._close_surplus()
-        self._busy_at_tick = busy
+        self._judge_speed(now)
         self._close_free(idle_before=now - IDLE)
         if self.barrier.bar is not Bar.NONE:
             self._look_at_barrier(now)
         self._berths.tick(now)
         self._pump()
+
+    def _judge_speed(self, now: float) -> None:
+        """What a letter takes: those under way, by those that end in a second. Of a site that was busy all the time."""
+        busy, rate = self._in_hand > 0, self.pace.rate
+        if busy and self._busy_at_tick and rate and self.concurrency.judge(self._in_hand / rate, now):
+            self._close_surplus()
+        self._busy_at_tick = busy
 
     def heard_ring(self) -> None:
         """A slot may have become free elsewhere."""
@@ -208,18 +210,16 @@ class Site:
 
     def _pump(self) -> None:
         """Gives what waits to free connections, the idle ones first; opens more when that is not enough."""
-        if not self._queue or self._draining:
+        queue = self._queue
+        if not queue.length or self._draining:
             return
-        if self._free:
-            free = [connection for connection in self._free if connection.can_send]
-            free.sort(key=lambda connection: connection.in_flight)
-            for connection in free:
-                self._fill(connection)
-                if not self._queue:
-                    return
-        if self._tokens is not None and self._free:
-            return  # it is the rate that they wait for, not a connection
-        while self._berths.opening < len(self._queue) and self._open():
+        idle, free = self._idle, self._free
+        while idle or free:  # the idle one that was busy last, so that others may close; the first to be idle
+            connection = next(reversed(idle)) if idle else next(iter(free))
+            self._fill(connection)
+            if not queue.length or connection in idle or connection in free:
+                return  # all are under way, or it is the rate that they wait for, not a connection
+        while self._berths.opening < queue.length and self._open():
             pass
 
     def _fill(self, connection: SmtpConnection) -> None:
@@ -228,26 +228,35 @@ class Site:
         if line.feeding:
             return  # `send` decided a letter at once and called back: the loop below goes on
         line.feeding = True
-        tokens = self._tokens
+        self._idle.pop(connection, None)
+        self._free.pop(connection, None)
+        tokens, queue = self._tokens, self._queue
+        takes_more = connection.can_send
         try:
-            while connection.can_send:
+            while takes_more:
                 if line.letters >= line.most_letters or self._draining:
                     connection.quit()
+                    return
+                if tokens is not None and queue.length and not tokens.use(queue.length):
                     break
-                if tokens is not None and self._queue and not tokens.use(len(self._queue)):
-                    break
-                attempt = self._queue.pop()
+                attempt = queue.pop()
                 if attempt is None:
                     break
                 line.letters += 1
                 self._send(connection, line, attempt)
+                takes_more = connection.can_send
         finally:
             line.feeding = False
-        if connection.can_send:
+        if takes_more:
+            self._note_free(connection, line)
+
+    def _note_free(self, connection: SmtpConnection, line: Line) -> None:
+        """It can send, and nothing waits that it may have."""
+        if connection.in_flight:
             self._free[connection] = None
         else:
             self._free.pop(connection, None)
-        if not connection.in_flight:
+            self._idle[connection] = None
             line.idle_since = self._around.clock.monotonic()
 
     def _send(self, connection: SmtpConnection, line: Line, attempt: Attempt) -> None:
@@ -256,8 +265,8 @@ class Site:
         envelope = claim.envelope
         if not attempt.started:
             attempt.started = self._around.clock.monotonic()
-        attempt.remote = line.host.name or connection.host or str(line.host.where)
-        attempt.where = str(line.host)
+        attempt.remote = line.remote
+        attempt.where = line.where
         attempt.tls = line.tls
         transaction = Transaction(
             envelope.reverse_path,
@@ -405,6 +414,8 @@ class Site:
     def on_ready(self, connection: SmtpConnection) -> None:
         line = line_of(connection)
         line.tls = str(connection.tls) if connection.tls is not None else ""
+        line.remote = line.host.name or connection.host or str(line.host.where)
+        line.where = str(line.host)
         line.most_letters, line.most_recipients = limits(connection.extensions, self.rules)
         self._lines[connection] = line
         if line.berth.place is not None:
@@ -431,12 +442,12 @@ class Site:
             self._note_deferral(line, ended.replies)
         elif self.concurrency.allowed < self.concurrency.most:
             self.concurrency.succeed()
-        if self._queue and connection.can_send:
+        if line.feeding or not connection.can_send:
+            return
+        if self._queue.length or self._draining:
             self._fill(connection)
-        elif not connection.in_flight:
-            line.idle_since = self._around.clock.monotonic()
-            if self._draining:
-                connection.quit()
+        else:
+            self._note_free(connection, line)
 
     def _note_deferral(self, line: Line, replies: Sequence[Reply]) -> None:
         if all(reply.status.startswith("4.3.") for reply in replies):
@@ -455,6 +466,7 @@ class Site:
             line.opened.set_result(line.refusal or reason)
         for transaction in unknown:
             self._take_unknown(transaction, reason)
+        self._idle.pop(connection, None)
         self._free.pop(connection, None)
         if self._lines.pop(connection, None) is not None:
             now = self._around.clock.monotonic()

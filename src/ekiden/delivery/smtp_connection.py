@@ -272,15 +272,18 @@ class SmtpConnection:
             return
         self._pumping = True
         machine = self._machine
+        events = machine.events
+        told = False
         try:
             while True:
-                while (event := machine.next_event()) is not None:
-                    self._tell(event)
+                while events:
+                    told = True
+                    self._tell(events.popleft())
                 if not (self._busy and machine.can_send):
                     break
                 self._busy = False
                 self._owner.on_free(self)
-            if machine.is_exhausted and not machine.in_flight:
+            if told and machine.is_exhausted and not machine.in_flight:
                 machine.quit()
         finally:
             self._pumping = False

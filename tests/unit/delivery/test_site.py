@@ -81,6 +81,21 @@ async def test_an_idle_connection_comes_before_the_place_behind_another_letter()
         assert sum(line.startswith("MAIL") for line in far.lines) == 5  # c was never behind a
 
 
+async def test_a_connection_more_than_is_needed_closes_although_letters_go_on() -> None:
+    async with PostOffice(config(connections_per_site=2)) as office:
+        far = FakeSmtpServer()
+        office.server("far.test", far)
+        for name in "xy":
+            await office.send(f"{name}@far.test")
+        await office.settle()
+        assert len(far.sessions) == 2
+        for _ in range(4):
+            await office.send("z@far.test")
+            await office.pass_time(2)
+        assert len({letter.session for letter in far.letters[2:]}) == 1
+        assert sorted(session.quit for session in far.sessions) == [False, True]
+
+
 async def test_letters_without_pipelining() -> None:
     async with PostOffice(config(connections_per_site=1)) as office:
         far = FakeSmtpServer(extensions=())

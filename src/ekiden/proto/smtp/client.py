@@ -57,10 +57,10 @@ class State(Enum):
 
 
 class SmtpClient:
-    """One session with one server. `progress` grows with each reply and each piece of content: for deadlines."""
+    """One session with one server. `progress` grows with each reply and each piece of content: for deadlines.
+    `events`: what the caller must know, oldest first; it takes them out."""
 
     __slots__ = (
-        "_events",
         "_handshake",
         "_out",
         "_quit_wanted",
@@ -68,6 +68,7 @@ class SmtpClient:
         "_settings",
         "_state",
         "_transfers",
+        "events",
         "progress",
     )
 
@@ -75,7 +76,7 @@ class SmtpClient:
         self._settings = settings
         self._state = State.NEW
         self._reader = ReplyReader()
-        self._events: deque[ClientEvent] = deque()
+        self.events: deque[ClientEvent] = deque()
         self._out: list[bytes] = []
         self._handshake: ClientHandshake | None = None
         self._transfers = self._make_transfers({})
@@ -84,13 +85,13 @@ class SmtpClient:
 
     def _make_transfers(self, extensions: dict[str, str]) -> Transfers:
         peer = Capabilities(extensions)
-        return Transfers(peer, self._reader, self._out, self._events, lmtp=self._settings.lmtp)
+        return Transfers(peer, self._reader, self._out, self.events, lmtp=self._settings.lmtp)
 
     # -- what the caller asks ----------------------------------------------------------------------------------------
 
     def next_event(self) -> ClientEvent | None:
         """The next thing the caller must know; None: nothing for now."""
-        return self._events.popleft() if self._events else None
+        return self.events.popleft() if self.events else None
 
     def output(self) -> bytes:
         """Takes what is to be written; b'' if nothing."""
@@ -201,12 +202,13 @@ class SmtpClient:
 
     def receive(self, data: bytes) -> None:
         """Octets from the server, cut anywhere. Never raises because of what they are."""
-        if self.is_closed:
+        closed = State.CLOSED
+        if self._state is closed:
             return
         reader = self._reader
         reader.feed(data)
         try:
-            while not self.is_closed and (code := reader.next()):
+            while self._state is not closed and (code := reader.next()):
                 self.progress += 1
                 if self._state is State.READY:
                     self._ready_reply(code)
@@ -227,7 +229,7 @@ class SmtpClient:
         if isinstance(event, SessionRefused) and (not listens or event.reply is INJECTION):
             self._end(event)
             return
-        self._events.append(event)
+        self.events.append(event)
         if isinstance(event, Ready):
             self._transfers = self._make_transfers(event.extensions)
             self._state, self._handshake = State.READY, None
@@ -252,7 +254,7 @@ class SmtpClient:
 
     def _end(self, event: ClientEvent) -> None:
         self._close()
-        self._events.append(event)
+        self.events.append(event)
 
     def _close(self) -> None:
         self._state = State.CLOSED

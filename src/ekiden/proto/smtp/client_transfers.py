@@ -70,7 +70,7 @@ class Transfers:
 
     @property
     def can_send(self) -> bool:
-        if self.is_exhausted:
+        if self.sent >= self._peer.mail_limit:
             return False
         flights = self.flights
         if not flights:
