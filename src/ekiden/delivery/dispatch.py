@@ -196,10 +196,9 @@ class Delivery:
         )
 
     def _share(self, connections: int) -> int:
-        """Of a site's connections what one worker takes: it leaves one to each other worker, so that what they accept
-        need not change hands. Of a few it takes all it gets: then letters change hands."""
-        workers = self._tools.workers
-        return connections - (workers - 1) if connections >= 2 * workers else max(connections, 1)
+        """Of a site's connections what one worker takes at most: an equal part, rounded up. Who accepted a letter
+        delivers it from memory; a worker without a connection must hand it over through the store."""
+        return -(-connections // max(self._tools.workers, 1))
 
     # -- sites -------------------------------------------------------------------------------------------------------
 

@@ -66,8 +66,8 @@ async def test_when_a_worker_dies_the_other_takes_over() -> None:
         assert sorted(far.paths) == ["a@far.test", "b@far.test"]
 
 
-async def test_a_worker_leaves_room_for_the_others_in_a_large_budget() -> None:
-    settings = config(connections_per_site=4)
+async def test_each_worker_takes_an_equal_part_of_the_budget_rounded_up() -> None:
+    settings = config(connections_per_site=5)
     async with PostOffice(settings, workers=2) as one, PostOffice(settings, beside=one, workers=2) as two:
         far = FakeSmtpServer({".": STALL}, extensions=())
         one.server("far.test", far)
@@ -75,10 +75,11 @@ async def test_a_worker_leaves_room_for_the_others_in_a_large_budget() -> None:
             await one.send(f"{number}@far.test")
         await one.settle()
         assert one.slots.in_use(SITE) == 3
-        await two.send("b@far.test")
+        for number in range(10):
+            await two.send(f"{number}@far.test")
         await two.settle()
-        assert one.slots.in_use(SITE) == 4
-        assert two.window.used_legs == 1
+        assert one.slots.in_use(SITE) == 5
+        assert two.window.used_legs == 10
 
 
 async def test_slots_that_cannot_be_asked_for_delay_and_are_told() -> None:
