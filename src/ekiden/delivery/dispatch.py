@@ -31,12 +31,14 @@ from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.local import LocalSite
 from ekiden.delivery.memory import HostMemory
+from ekiden.delivery.noticeboard import Noticeboard
 from ekiden.delivery.opening import Opener
 from ekiden.delivery.routing import Credentials, Routing
 from ekiden.delivery.schedule import Scheduler
 from ekiden.delivery.settle import Settler
 from ekiden.delivery.site import Site
 from ekiden.delivery.surroundings import Surroundings
+from ekiden.delivery.sweep import Sweep
 from ekiden.delivery.tools import Tools
 from ekiden.delivery.ways import Ways
 from ekiden.model.envelope import LOCAL
@@ -80,6 +82,8 @@ class Delivery:
             on_settled=self._settled,
         )
         self._local = LocalSite(tools, self._faults, spawn=self._tasks.spawn, finished=self._settler.settle)
+        self._noticeboard = Noticeboard(tools.spool, tools.clock, self._faults, self._tasks.spawn)
+        self._sweep = Sweep(tools.spool, tools.window, tools.clock)
         self._reading: asyncio.Task[None] | None = None
         self._draining = False
         self._empty = asyncio.Event()
@@ -101,8 +105,10 @@ class Delivery:
         self._ways.tick(now)
         for site in self._ways.sites():
             self._unclog(site)
-        if not self._draining and (self._reading is None or self._reading.done()):
-            self._reading = self._tasks.spawn(self._read_orders(), "delivery.orders")
+        if not self._draining:
+            self._noticeboard.tick(self._ways.sites(), now)
+            if self._reading is None or self._reading.done():
+                self._reading = self._tasks.spawn(self._read_orders(), "delivery.orders")
         self._local.tick()
         self._unclog(self._local)
         self._settler.tick(now)
@@ -162,6 +168,7 @@ class Delivery:
     # -- configuration -----------------------------------------------------------------------------------------------
 
     def _configure(self, config: Config, secrets: Mapping[str, Credentials]) -> None:
+        self._delivery = config.delivery
         self._next_hops = NextHops(config)
         self._schedule = schedule_of(config.delivery)
         self._settler.configure(config, self._next_hops)
@@ -227,7 +234,7 @@ class Delivery:
             )
 
     async def _read_orders(self) -> None:
-        """Once a second: what a person wants suspended, and tried although its site rests."""
+        """Once a second: what a person wants suspended, and tried although its site rests; then the sweep."""
         spool = self._tools.spool
         try:
             suspensions = await spool.suspensions()
@@ -238,6 +245,7 @@ class Delivery:
                 self._window.take(claims)
                 self._ways.probe(claim.leg.next_hop for claim in claims)
                 self._take_stored(claims)
+            self._take_overdue(await self._sweep.step(self._avoid(), self._delivery))
         except SpoolFailed as error:
             self._faults.known("delivery.orders", error)
 
@@ -265,6 +273,17 @@ class Delivery:
                 attempt = Attempt(claim)
                 attempt.decide_rest(OutcomeKind.EXPANDED, 250, "2.0.0", "the configuration parts their ways now")
                 self._settler.settle(attempt, recipients)
+
+    def _take_overdue(self, claims: Sequence[Claim]) -> None:
+        """From the sweep: letters that wait too long for a site that takes none."""
+        now = self._clock.now()
+        for claim in claims:
+            due, claim.leg.next_attempt = claim.leg.next_attempt or now, None
+            keys = self._next_hops.keys_for(claim.envelope, claim.leg.recipients, self._attempts(claim))
+            if len(keys) == 1 and (reason := self._ways.why_not(next(iter(keys)))):
+                self._settler.put_back([Attempt(claim)], max(due, now), reason)
+            else:
+                self._take_stored([claim])
 
     def _attempts(self, claim: Claim) -> int:
         """Made, or missed because the site rests: a route of last resort (`after_attempts`) must not wait for that."""
@@ -323,7 +342,8 @@ SHOWN: Final = 10
 
 
 def _suspended(entry: Suspension) -> str:
-    return f"suspended by {entry.by}" + (f": {entry.reason}" if entry.reason else "")
+    """What a sender may read, too: a reason, but nobody's name."""
+    return "nothing is sent there for now" + (f": {entry.reason}" if entry.reason else "")
 
 
 def _home(config: Config) -> str:

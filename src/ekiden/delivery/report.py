@@ -22,32 +22,27 @@ FAILED, DELAYED, SUCCESS = "failed", "delayed", "relayed"
 
 
 class Verdicts(NamedTuple):
-    """`reports`: kind -> the recipients it is about. `withheld`: (forward-path, reason). `told`: indexes of the
-    recipients whose delay is reported now."""
+    """`reports`: kind -> the recipients it is about. `withheld`: (forward-path, reason)."""
 
     reports: dict[str, list[tuple[Recipient, Outcome]]]
     withheld: list[tuple[str, str]]
-    told: frozenset[int]
 
 
 def judge(envelope: Envelope, recipients: Sequence[Recipient], outcomes: Sequence[Outcome], *, late: bool) -> Verdicts:
     """`late`: the delay is long enough to be told."""
     reports: dict[str, list[tuple[Recipient, Outcome]]] = {}
     withheld: list[tuple[str, str]] = []
-    told: set[int] = set()
     nobody = _nobody_to_tell(envelope)
-    for index, (recipient, outcome) in enumerate(zip(recipients, outcomes, strict=True)):
+    for recipient, outcome in zip(recipients, outcomes, strict=True):
         kind = _kind(recipient, outcome, late=late)
         if not kind:
             continue
         reason = nobody or _unwanted(recipient, kind)
         if not reason:
             reports.setdefault(kind, []).append((recipient, outcome))
-            if kind == DELAYED:
-                told.add(index)
         elif kind == FAILED:
             withheld.append((recipient.forward_path, reason))
-    return Verdicts(reports, withheld, frozenset(told))
+    return Verdicts(reports, withheld)
 
 
 def needs_judgement(recipients: Sequence[Recipient], outcomes: Sequence[Outcome], *, late: bool) -> bool:

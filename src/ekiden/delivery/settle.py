@@ -117,7 +117,7 @@ class Settler:
         if delayed:
             unsettled.record.counts = uncounted_until is None
             unsettled.record.next_attempt = uncounted_until or self._next_attempt(claim, now)
-            remaining = _remaining(recipients, outcomes, verdicts.told if verdicts else frozenset())
+            remaining = _remaining(recipients, outcomes, late=late)
             unsettled.record.remaining = remaining
             keys = self._next_hops.keys_for(claim.envelope, remaining, claim.leg.attempts + unsettled.record.counts)
             if len(keys) == 1:  # the store passes next hops over, so it must know the one that is meant now
@@ -317,14 +317,15 @@ def _expired(outcome: Outcome) -> Outcome:
     return msgspec.structs.replace(outcome, kind=OutcomeKind.FAILED, status="4.4.7", text=text, remote="")
 
 
-def _remaining(recipients: Sequence[Recipient], outcomes: Sequence[Outcome], told: frozenset[int]) -> list[Recipient]:
+def _remaining(recipients: Sequence[Recipient], outcomes: Sequence[Outcome], *, late: bool) -> list[Recipient]:
+    """`late`: who wants to be told of the delay is told now; of the others nobody need ask again."""
     return [
         msgspec.structs.replace(
             recipient,
             last_error=outcome.summary,
-            delay_reported=recipient.delay_reported or index in told,
+            delay_reported=recipient.delay_reported or late,
             possible_duplicates=recipient.possible_duplicates + outcome.possible_duplicate,
         )
-        for index, (recipient, outcome) in enumerate(zip(recipients, outcomes, strict=True))
+        for recipient, outcome in zip(recipients, outcomes, strict=True)
         if outcome.kind is OutcomeKind.DELAYED
     ]

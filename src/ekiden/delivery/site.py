@@ -96,6 +96,22 @@ class Site:
         bar = self.barrier.bar
         return bar is not Bar.NONE and (bar is not Bar.PROBED or self.held > 0)
 
+    def lack(self, now: float) -> str:
+        """Which limit makes letters wait here, in words; '' if none does. `now`: monotonic."""
+        rules, berths = self.rules, self._berths
+        if not self._queue.length or self.barrier.bar is not Bar.NONE:
+            return ""
+        if self._tokens is not None and self._tokens.are_out(now):
+            return f"its {rules.letters_per_minute} letters a minute are used up"
+        connections = len(self._lines) + berths.opening
+        if connections >= int(self.concurrency.allowed):
+            return f"connections that it may have now, all in use: {connections}"
+        if berths.is_short:
+            return "all connections that it may have are in use, some of them by other workers"
+        if rules.connections_per_minute and now < berths.open_after:
+            return f"its {rules.connections_per_minute} connections a minute are used up"
+        return ""
+
     def is_idle(self, now: float) -> bool:
         """Nothing here that would be missed. `now`: monotonic."""
         busy = self.held or self._lines or not self._berths.is_idle(now)

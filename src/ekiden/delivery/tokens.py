@@ -38,6 +38,10 @@ class Tokens:
         self._ask_after = 0.0
         self._asking = False
 
+    def are_out(self, now: float) -> bool:
+        """There were none when they were asked for, and it is too early to ask again. `now`: monotonic."""
+        return not self._left and now < self._ask_after
+
     def use(self, wanted: int) -> bool:
         """One token. False: none now; if it is worth it, up to `wanted` are asked for."""
         now = self._clock.monotonic()

@@ -124,6 +124,13 @@ class Ways:
             return ()
         return {*self._barred, *self._full, *_keys_named(self._suspended)}
 
+    def why_not(self, key: str) -> str:
+        """Why letters of that key are not to be claimed now; '' if they are."""
+        if reason := self._suspension_of(key):
+            return reason
+        way = self._ways.get(key)
+        return way.site.barrier.reason if way is not None and way.site is not None and way.site.is_avoided else ""
+
     def tick(self, now: float) -> None:
         """Once a second."""
         self._forget_old(self._known, now)

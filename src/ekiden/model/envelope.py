@@ -31,8 +31,8 @@ class Recipient(msgspec.Struct, array_like=True):
     """One forward-path of a leg, with its DSN wishes.
 
     `orcpt`: as given, `rfc822;user@example.org` in xtext-decoded form, or ''. `depth`: how many alias expansions led
-    here (limit in delivery). `delay_reported`: a delay report was sent (at most one a recipient). `via`: where the
-    postmaster sent it instead of the way that the configuration says (`smtp://192.0.2.1:25`), or ''.
+    here (limit in delivery). `delay_reported`: a delay report was sent (at most one a recipient), or nobody wants one.
+    `via`: where the postmaster sent it instead of the way that the configuration says (`smtp://192.0.2.1:25`), or ''.
     `possible_duplicates`: attempts whose end is not known, each of which may have brought him a copy.
     """
 
