@@ -39,6 +39,7 @@ from ekiden.delivery.tools import Tools
 from ekiden.model.door import DOORS, Door
 from ekiden.model.ids import IdSequence
 from ekiden.model.reply import Reply
+from ekiden.net.balance import Balance
 from ekiden.net.connector import SocketConnector
 from ekiden.net.faults import report_fault
 from ekiden.net.listener import Doors, DoorService
@@ -76,7 +77,7 @@ class _Rules(NamedTuple):
 class Works:
     """A worker's whole object graph. On one event loop."""
 
-    def __init__(self, config: Config, events: EventSink, bell: WorkerBell) -> None:
+    def __init__(self, config: Config, events: EventSink, bell: WorkerBell, balance: Balance | None = None) -> None:
         """Opens the stores; `bell` is closed with us. Raises StoreRefused, StartRefused."""
         loop = asyncio.get_running_loop()
         self.clock = SystemClock()
@@ -92,7 +93,7 @@ class Works:
         self.hasher = open_hasher()
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
-        self.doors = Doors(loop, self.clock, self.random, events)
+        self.doors = Doors(loop, self.clock, self.random, events, balance)
         rules = self._make_rules(config, None)
         self._rules = rules
         self._resolver = CurrentResolver(rules.resolver)

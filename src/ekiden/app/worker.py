@@ -24,7 +24,7 @@ from typing import Any, Final
 from ekiden.app.bells import Bells, WorkerBell
 from ekiden.app.clock import SystemClock
 from ekiden.app.compose import Works
-from ekiden.app.heartbeat import Heartbeats
+from ekiden.app.heartbeat import Heartbeats, WorkerBalance
 from ekiden.app.orders import Frame, Order, OrderReader, parse_config
 from ekiden.app.refusal import StartRefused
 from ekiden.app.stores import StoreRefused
@@ -82,7 +82,8 @@ class _Worker:
     async def work(self, sockets: Mapping[Door, Sequence[socket.socket]], bells: Bells) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        works = self._works = Works(self._config, self._log, WorkerBell(*bells.of(self._slot)))
+        bell, balance = WorkerBell(*bells.of(self._slot)), WorkerBalance(self._heartbeats, self._slot)
+        works = self._works = Works(self._config, self._log, bell, balance)
         loop.set_exception_handler(self._loop_fault)
         self._orders.setblocking(False)  # noqa: FBT003 - the library's form
         loop.add_reader(self._orders, self._read_orders)

@@ -5,7 +5,8 @@ Rules
 2. What stands behind a door is a `DoorService`, replaced as a whole at reload: a connection keeps what it began with.
 3. `limit` connections at once in this worker, over all doors; who comes beyond it gets the door's refusal (421), and
    far beyond it, or where that would take a TLS handshake, a closed connection.
-4. Draining: accept no more, tell every session, wait until they have gone.
+4. A worker that has many more sessions than another pauses for a moment (`net.balance`).
+5. Draining: accept no more, tell every session, wait until they have gone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final, NamedTuple, cast
 
 from ekiden.model.door import DOORS, Door
 from ekiden.model.events import SessionClosed
+from ekiden.net.balance import MOST_PAUSES, PAUSE, ROOM, Alone, Balance, is_crowded
 from ekiden.net.faults import report_fault
 from ekiden.net.wire import StreamWire, TlsSide, WireSet
 from ekiden.ports.clock import Clock, Random
@@ -44,24 +46,43 @@ class DoorService(NamedTuple):
 class Doors:
     """All doors of a worker."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock, random: Random, events: EventSink) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        random: Random,
+        events: EventSink,
+        balance: Balance | None = None,
+    ) -> None:
         self._loop = loop
         self._random = random
         self._events = events
+        self._balance = balance or Alone()
         self._doors: dict[Door, _OpenDoor] = {}
+        self._bound: list[tuple[_OpenDoor, socket.socket]] = []
         self._servers: list[asyncio.Server | _TlsServer] = []
+        self._pauses = 0
+        self._pause: asyncio.TimerHandle | None = None
+        self._reopening: asyncio.Task[None] | None = None
         self.wires = WireSet(loop, clock)
 
     async def open(self, sockets: Mapping[Door, Sequence[socket.socket]], services: Mapping[Door, DoorService]) -> None:
         """Accepts on `sockets` from now on; closing them is ours."""
         for door, bound in sockets.items():
             opened = self._doors[door] = _OpenDoor(door, services[door], self, self._loop)
-            for listener in bound:
-                if opened.implicit:
-                    self._servers.append(_TlsServer(self._loop, listener, opened))
-                else:
-                    server = await self._loop.create_server(opened.protocol, sock=listener, backlog=BACKLOG)
-                    self._servers.append(server)
+            self._bound += [(opened, listener) for listener in bound]
+        await self._listen()
+        self._balance.tell(len(self.wires))
+
+    async def _listen(self) -> None:
+        """On descriptors of our own: the loop's servers close theirs, and the sockets are needed again."""
+        for opened, bound in self._bound:
+            listener = bound.dup()
+            if opened.implicit:
+                self._servers.append(_TlsServer(self._loop, listener, opened))
+            else:
+                server = await self._loop.create_server(opened.protocol, sock=listener, backlog=BACKLOG)
+                self._servers.append(server)
 
     def replace(self, services: Mapping[Door, DoorService]) -> None:
         """For the connections that come from now on."""
@@ -71,6 +92,36 @@ class Doors:
 
     def stop(self) -> None:
         """Accepts no more. Idempotent."""
+        self._balance.tell(-1)
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._reopening is not None:
+            self._reopening.cancel()
+        self._close_servers()
+        for _, bound in self._bound:
+            bound.close()
+        self._bound.clear()
+
+    def counted(self, *, more: bool) -> None:
+        """A connection has come (`more`) or gone."""
+        mine = len(self.wires)
+        if not self._bound:
+            return
+        self._balance.tell(mine)
+        if more and mine > ROOM and self._servers and is_crowded(mine, self._balance.least()):
+            self._close_servers()
+            self._pauses = 0
+            self._pause = self._loop.call_later(PAUSE, self._end_pause)
+
+    def _end_pause(self) -> None:
+        self._pauses += 1
+        if self._pauses < MOST_PAUSES and is_crowded(len(self.wires), self._balance.least()):
+            self._pause = self._loop.call_later(PAUSE, self._end_pause)
+            return
+        self._pause = None
+        self._reopening = self._loop.create_task(self._listen())
+
+    def _close_servers(self) -> None:
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -185,6 +236,7 @@ class _Visit:
     def made(self, wire: StreamWire) -> None:
         wires = self._door.doors.wires
         wires.add(wire)
+        self._door.doors.counted(more=True)
         self._over = len(wires) > self._service.limit
         if self._over and (self._door.implicit or len(wires) > self._service.limit + REFUSALS):
             wire.abort()
@@ -194,6 +246,7 @@ class _Visit:
 
     def closed(self, wire: StreamWire, error: Exception | None) -> None:
         self._door.doors.wires.discard(wire)
+        self._door.doors.counted(more=False)
         if wire.user is None and self._door.implicit and not self._over:
             self._door.doors.handshake_failed(self._door.door, wire)
 
