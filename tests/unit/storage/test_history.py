@@ -9,7 +9,8 @@ from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
 from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.ports.spool import Record
 from ekiden.storage.sqlite import history
-from ekiden.storage.sqlite.history import Mover, day_of
+from ekiden.storage.sqlite.connection import open_database
+from ekiden.storage.sqlite.history import Days, Mover, day_of
 from ekiden.storage.sqlite.spool import SqliteSpool
 from tests.fakes.clock import FakeClock
 
@@ -79,6 +80,11 @@ async def test_the_trail_is_the_same_before_and_after(place):
     more = await place.tell(1)
     assert mover.work(place.clock.now()) == 1
     assert len(await place.spool.trail(more[0])) == 1
+
+
+def test_a_day_file_that_is_just_being_made_has_nothing_to_say(tmp_path):
+    open_database(tmp_path / "2026-01-01.db", synchronous="NORMAL").close()
+    assert Days(tmp_path).of_letter("2026-01-01", 1) == {}
 
 
 async def test_each_day_has_its_file_and_what_people_search_by_is_there(place):

@@ -99,6 +99,8 @@ class Days:
                 raise
             return []
         try:
+            if connection.pragma("user_version") == 0:  # the mover is about to make its tables
+                return []
             require(connection, application_id=APPLICATION_ID, steps=STEPS)
             return rows(connection, question, values)
         finally:
