@@ -46,19 +46,21 @@ class BerthOwner(ConnectionOwner, Protocol):
 
 class Berths:
     """One a site. `opening`: connections that are being opened. `open_after`: monotonic seconds; none more before that.
-    `is_short`: the slot that was asked for last was not to be had. `wake`: there is room again in this worker."""
+    `is_short`: no slot was to be had, which is asked again after `_slot_after`. `wake`: there is room again in this
+    worker."""
 
     def __init__(
         self, owner: BerthOwner, name: str, rules: SiteRules, surroundings: Surroundings, wake: Callable[[], None]
     ) -> None:
         self.opening = 0
         self.open_after = 0.0
-        self.is_short = False
         self.road: Sequence[Host] = ()
         self.key = ""
         self._owner = owner
         self._name = name
         self._wake = wake
+        self.is_short = False
+        self._slot_after = 0.0
         self._spare: Berth | None = None
         self._road_is_new = False
         self._draining = False
@@ -73,11 +75,11 @@ class Berths:
         self.road, self.key, self._road_is_new = road, key, True
 
     def is_idle(self, now: float) -> bool:
-        return not self.opening and self._spare is None and now >= self.open_after
+        return not self.opening and self._spare is None and now >= self.open_after and now >= self._slot_after
 
     def tick(self, now: float) -> None:
         """Once a second (rule 2)."""
-        if self._spare is not None and now >= self.open_after:
+        if self._spare is not None and now >= self._slot_after:
             self._give_spare()
 
     def drain(self) -> None:
@@ -89,7 +91,7 @@ class Berths:
         """Opens one more, if that is possible now."""
         around, now = self._around, self._around.clock.monotonic()
         spare = self._spare
-        if spare is None and now < self.open_after:
+        if now < self.open_after or (spare is None and now < self._slot_after):
             return False
         berth = spare or Berth()
         berth.place = around.budget.take(standing, now, self._wake, berth.cut)
@@ -99,6 +101,10 @@ class Berths:
         self.opening += 1
         berth.task = around.tasks.spawn(self._open(berth), "delivery.open")
         return True
+
+    def heard_ring(self) -> bool:
+        """A slot may have become free elsewhere. True: one was lacking."""
+        return self._slot_came()
 
     def seek_slot(self) -> None:
         """Asks for the slot that was lacking, before there is any letter for it."""
@@ -114,6 +120,7 @@ class Berths:
         if berth.slot is not None:
             slot, berth.slot = berth.slot, None
             self._around.slots.give(slot)
+            self._slot_came()  # this one: whose connections all close at once must not wait for a slot of its own
             self._owner.on_slot_given()
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -128,7 +135,7 @@ class Berths:
             return
         self._spare = berth
         self.is_short = False
-        self.open_after = self._around.clock.monotonic() + SLOT_PAUSE
+        self._slot_after = self._around.clock.monotonic() + SLOT_PAUSE
         if self._draining or not self._owner.on_slot_found():
             self._give_spare()
 
@@ -169,8 +176,7 @@ class Berths:
 
     async def _may_connect(self, berth: Berth) -> bool:
         """A slot, and a token if connections have a rate."""
-        self.is_short = berth.slot is None and not await self._take_slot(berth)
-        if self.is_short:
+        if berth.slot is None and not await self._take_slot(berth):
             return False
         rate = self._rules.connections_per_minute
         if not rate:
@@ -191,9 +197,14 @@ class Berths:
             berth.slot = await around.slots.take(self._name, self._rules.connections)
         except SlotsFailed as error:
             around.faults.known("delivery.slots", error)
-        if berth.slot is None:
-            self.open_after = around.clock.monotonic() + SLOT_PAUSE
-        return berth.slot is not None
+        self.is_short = berth.slot is None
+        if self.is_short:
+            self._slot_after = around.clock.monotonic() + SLOT_PAUSE
+        return not self.is_short
+
+    def _slot_came(self) -> bool:
+        was_short, self.is_short, self._slot_after = self.is_short, False, 0.0
+        return was_short
 
     def _give_spare(self) -> None:
         if self._spare is not None:

@@ -169,9 +169,7 @@ class Site:
         """A slot may have become free elsewhere."""
         if self.barrier.bar is Bar.SLOTS:
             self._berths.seek_slot()
-        elif self._berths.is_short:
-            self._berths.is_short = False
-            self._berths.open_after = 0.0
+        elif self._berths.heard_ring():
             self._pump()
 
     def suspend(self, reason: str) -> None:

@@ -82,6 +82,22 @@ async def test_each_worker_takes_an_equal_part_of_the_budget_rounded_up() -> Non
         assert two.window.used_legs == 10
 
 
+async def test_a_slot_given_back_is_taken_again_at_once() -> None:
+    """Its connections reach their last letter at the same time, and others have all the other slots."""
+    settings = config(sites=[Site(match=SITE, letters_per_connection=1)], connections_per_site=5)
+    async with PostOffice(settings, workers=2) as one, PostOffice(settings, beside=one, workers=2) as two:
+        far = FakeSmtpServer({".": [STALL, STALL, STALL]}, extensions=())
+        one.server("far.test", far)
+        for number in range(3):
+            await one.send(f"{number}@far.test")
+        await one.settle()
+        assert one.slots.in_use(SITE) == 3
+        for number in range(5):
+            await two.send(f"two{number}@far.test")
+        await two.settle()
+        assert sorted(far.paths) == [f"two{number}@far.test" for number in range(5)]
+
+
 async def test_slots_that_cannot_be_asked_for_delay_and_are_told() -> None:
     async with PostOffice() as office:
         far = FakeSmtpServer()
