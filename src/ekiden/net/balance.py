@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 #: So many more than half as many again are too many.
-ROOM: Final = 8
+#: Sessions that last for milliseconds come and go by the dozen; 8 stopped them a hundred times a second.
+ROOM: Final = 12
 #: How long a crowded worker accepts nothing, in seconds: time enough for an idle one to wake up.
 PAUSE: Final = 0.02
 #: Pauses in a row: then it accepts all the same, because the others do not seem to.

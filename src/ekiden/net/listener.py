@@ -29,6 +29,8 @@ from ekiden.ports.wire import ServerUser, Wire, WireUser
 REFUSALS: Final = 500
 #: Connections taken in one turn of the loop, so that a flood at one door does not starve the others.
 ACCEPTS: Final = 64
+#: Seconds until a door that could not accept (no file descriptors) tries again.
+RETRY: Final = 1.0
 #: The queue of connections that wait for `accept`; the kernel cuts it to net.core.somaxconn.
 BACKLOG: Final = 4096
 
@@ -80,9 +82,13 @@ class Doors:
             listener = bound.dup()
             if opened.implicit:
                 self._servers.append(_TlsServer(self._loop, listener, opened))
-            else:
+                continue
+            try:
                 server = await self._loop.create_server(opened.protocol, sock=listener, backlog=BACKLOG)
-                self._servers.append(server)
+            except BaseException:  # stopped meanwhile
+                listener.close()
+                raise
+            self._servers.append(server)
 
     def replace(self, services: Mapping[Door, DoorService]) -> None:
         """For the connections that come from now on."""
@@ -108,7 +114,10 @@ class Doors:
         if not self._bound:
             return
         self._balance.tell(mine)
-        if more and mine > ROOM and self._servers and is_crowded(mine, self._balance.least()):
+        if self._pause is not None:
+            if not more and not is_crowded(mine + ROOM, self._balance.least()):  # they were short ones
+                self._accept_again()
+        elif more and mine > ROOM and self._servers and is_crowded(mine, self._balance.least()):
             self._close_servers()
             self._pauses = 0
             self._pause = self._loop.call_later(PAUSE, self._end_pause)
@@ -117,9 +126,23 @@ class Doors:
         self._pauses += 1
         if self._pauses < MOST_PAUSES and is_crowded(len(self.wires), self._balance.least()):
             self._pause = self._loop.call_later(PAUSE, self._end_pause)
-            return
+        else:
+            self._accept_again()
+
+    def _accept_again(self) -> None:
+        assert self._pause is not None
+        self._pause.cancel()
         self._pause = None
         self._reopening = self._loop.create_task(self._listen())
+        self._reopening.add_done_callback(self._accepts_again)
+
+    def _accepts_again(self, done: asyncio.Task[None]) -> None:
+        """Or not: no file descriptors. Then it is tried again, and the connections wait."""
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, OSError) and self._bound:
+            self.cannot_accept(self._bound[0][0].door, error)
+            self._close_servers()
+            self._pause = self._loop.call_later(RETRY, self._end_pause)
 
     def _close_servers(self) -> None:
         for server in self._servers:
@@ -211,7 +234,7 @@ class _TlsServer:
                 return
             except OSError as error:  # no file descriptors, no memory: the connection waits in the kernel
                 self._loop.remove_reader(self._listener)
-                self._pause = self._loop.call_later(1.0, self._resume)
+                self._pause = self._loop.call_later(RETRY, self._resume)
                 self._door.doors.cannot_accept(self._door.door, error)
                 return
             connection.settimeout(0)

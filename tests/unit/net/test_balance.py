@@ -18,7 +18,7 @@ from tests.fakes.events import CollectingSink
 
 @pytest.mark.parametrize(
     ("mine", "least", "crowded"),
-    [(9, 0, True), (8, 0, False), (38, 20, False), (39, 20, True), (1000, -1, False), (0, 0, False)],
+    [(13, 0, True), (12, 0, False), (42, 20, False), (43, 20, True), (1000, -1, False), (0, 0, False)],
 )
 def test_the_rule(mine, least, crowded):
     assert is_crowded(mine, least) is crowded
@@ -113,6 +113,24 @@ async def test_a_crowded_worker_pauses_until_others_have_more(doors, monkeypatch
         connection.close()
 
 
+async def test_the_pause_ends_when_its_sessions_do(doors, monkeypatch):
+    monkeypatch.setattr("ekiden.net.listener.PAUSE", 3600.0)
+    doors, peers, address = doors
+    peers.others = 4
+    connections = [socket.create_connection(address) for _ in range(balance.ROOM + 7)]
+    await accepted(doors, balance.ROOM + 7)
+    connections.append(socket.create_connection(address))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(doors.wires) == balance.ROOM + 7
+    for wire in list(doors.wires)[: balance.ROOM + 1]:
+        wire.abort()
+    while peers.told[-2:] != [6, 7]:
+        await asyncio.sleep(0)
+    for connection in connections:
+        connection.close()
+
+
 async def test_it_accepts_all_the_same_when_the_others_do_not(doors, monkeypatch):
     monkeypatch.setattr("ekiden.net.listener.PAUSE", 0.0)
     doors, peers, address = doors
@@ -121,6 +139,28 @@ async def test_it_accepts_all_the_same_when_the_others_do_not(doors, monkeypatch
     await accepted(doors, 30)
     for connection in connections:
         connection.close()
+
+
+async def test_without_descriptors_it_tries_again(doors, monkeypatch):
+    monkeypatch.setattr("ekiden.net.listener.PAUSE", 0.0)
+    monkeypatch.setattr("ekiden.net.listener.RETRY", 0.0)
+    doors, peers, address = doors
+    opener, doors._bound = doors._bound, [(doors._bound[0][0], NoDescriptors())]
+    peers.others = 0
+    connections = [socket.create_connection(address) for _ in range(balance.ROOM + 1)]
+    await accepted(doors, balance.ROOM + 1)
+    while not doors._events.events:
+        await asyncio.sleep(0)
+    doors._bound = opener
+    connections.append(socket.create_connection(address))
+    await accepted(doors, balance.ROOM + 2)
+    for connection in connections:
+        connection.close()
+
+
+class NoDescriptors:
+    def dup(self):
+        raise OSError(24, "Too many open files")
 
 
 async def test_who_closes_the_doors_takes_no_part_any_more(doors):
