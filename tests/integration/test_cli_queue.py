@@ -118,7 +118,7 @@ async def test_a_site_is_suspended_and_resumed(house):
     assert text.startswith("near.test is suspended until ")
     assert text.endswith(f" (by {operator()}: they asked); 1 leg waits for the domain near.test\n")
     assert "1 site is suspended" in house.run("queue", "list")
-    assert "why: near.test is suspended until" in house.run("queue", "show", house.fresh)
+    assert "why: a person suspended its site: near.test is suspended until" in house.run("queue", "show", house.fresh)
     story = json.loads(house.run("queue", "show", house.fresh, "--json"))
     assert (story["legs"][0]["state"], story["legs"][0]["why"]) == ("waiting", "suspended")
     assert "they asked" in house.run("queue", "suspensions")
@@ -241,7 +241,19 @@ async def test_bounce_leaves_a_report_in_the_queue(house):
 
 async def test_shape(house):
     text = house.run("queue", "shape")
-    assert text.splitlines()[0].split() == ["NEXT", "HOP", "<5m", "<20m", "<60m", "<4h", "<24h", "<2d", ">2d", "TOTAL"]
+    assert text.splitlines()[0].split() == [
+        "NEXT",
+        "HOP",
+        "<5m",
+        "<20m",
+        "<60m",
+        "<4h",
+        "<24h",
+        "<2d",
+        ">2d",
+        "TOTAL",
+        "STATE",
+    ]
     assert text.splitlines()[-1].split() == ["all", "3", ".", ".", ".", ".", ".", ".", "3"]
     assert "2 more" in house.run("queue", "shape", "--limit", "1")
     shape = json.loads(house.run("queue", "shape", "--json"))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
+from ekiden.admin.hindrances import Hindrances
 from ekiden.model.ids import LetterId, parse_id, render_id
-from ekiden.ports.spool import Content, QueuedLetter, Selection, Suspension, TrailEntry
+from ekiden.ports.spool import Content, QueuedLetter, Selection, SiteStatus, Suspension, TrailEntry
 
 
 class Story(NamedTuple):
-    """All that is known of a letter. `queued` None: it has left the queue. `suspensions`: of all sites."""
+    """All that is known of a letter. `queued` None: it has left the queue."""
 
     letter: LetterId
     queued: QueuedLetter | None
     trail: list[TrailEntry]
-    suspensions: Sequence[Suspension] = ()
+    hindrances: Hindrances = Hindrances()
 
 
 class Shape(NamedTuple):
@@ -51,6 +52,8 @@ class LetterReader(Protocol):
 
     async def suspensions(self) -> list[Suspension]: ...
 
+    async def site_statuses(self) -> list[SiteStatus]: ...
+
     async def waiting(self, next_hop: str) -> int: ...
 
 
@@ -77,6 +80,14 @@ class QueueView:
         """Those that last. Raises SpoolFailed."""
         return [one for one in await self._reader.suspensions() if one.lasts(now)]
 
+    async def hindrances(self) -> Hindrances:
+        """What keeps letters from their sites. Raises SpoolFailed."""
+        return Hindrances(await self._reader.suspensions(), await self._reader.site_statuses())
+
+    async def waiting_at(self, status: SiteStatus) -> int:
+        """Legs that wait for the next hops of a site, as far as these were told. Raises SpoolFailed."""
+        return sum([await self._reader.waiting(next_hop) for next_hop in status.next_hops])
+
     async def waiting(self, next_hop: str) -> int:
         """Raises SpoolFailed."""
         return await self._reader.waiting(next_hop)
@@ -87,7 +98,7 @@ class QueueView:
         trail = await self._reader.trail(letter)
         if queued is None and not trail:
             raise NoSuchLetter(f"no letter {render_id(letter)} is queued, and none of that id is in the trail")
-        return Story(letter, queued, trail, await self._reader.suspensions() if queued else ())
+        return Story(letter, queued, trail, await self.hindrances() if queued else Hindrances())
 
     async def trace(self, text: str) -> list[Story]:
         """By letter id, or by Message-ID with or without its angle brackets. Raises NoSuchLetter, SpoolFailed."""

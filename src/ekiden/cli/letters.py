@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ekiden.admin.causes import LIMITS, RESTING, SUSPENDED, cause_of, error_of, state_of
+from ekiden.admin.hindrances import Hindrances
 from ekiden.admin.queue import Shape, Story
 from ekiden.cli.output import count, local_time, safe, size, span, utc_time
-from ekiden.cli.reasons import due_text, hop_text, state_of, why_text
+from ekiden.cli.reasons import due_text, hindered_text, hop_text, why_text
 from ekiden.model.envelope import Envelope, Leg
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
-from ekiden.ports.spool import QueuedLetter, Suspension, TrailEntry
+from ekiden.ports.spool import BY_HAND, QueuedLetter, SiteStatus, TrailEntry
 
 _OURS = {OutcomeKind.REMOVED, OutcomeKind.EXPANDED}
 
@@ -21,7 +23,7 @@ def path_text(path: str) -> str:
     return path or "<>"
 
 
-def list_row(letter: QueuedLetter, now: float, suspensions: Sequence[Suspension] = ()) -> tuple[str, ...]:
+def list_row(letter: QueuedLetter, known: Hindrances, now: float) -> tuple[str, ...]:
     """ID, AGE, SIZE, NEXT TRY, FROM, TO."""
     recipients = [r.forward_path for leg in letter.legs for r in leg.recipients]
     shown = ", ".join(recipients[:2]) + (f" and {len(recipients) - 2} more" if len(recipients) > 2 else "")
@@ -32,27 +34,33 @@ def list_row(letter: QueuedLetter, now: float, suspensions: Sequence[Suspension]
         render_id(letter.letter),
         span(now - envelope.arrived),
         size(envelope.size_octets),
-        due_text(first, now, suspensions) if first else "",
+        due_text(first, known, now) if first else "",
         path_text(envelope.reverse_path),
         shown,
     )
 
 
-def shape_rows(shape: Shape, limit: int) -> list[list[str]]:
+def shape_rows(shape: Shape, known: Hindrances, now: float, limit: int) -> list[list[str]]:
     """The head, the `limit` largest next hops, what the others come to, and the total."""
     bounds = [span(age) for age in shape.ages]
-    rows = [["NEXT HOP", *(f"<{bound}" for bound in bounds), f">{bounds[-1]}", "TOTAL"]]
+    rows = [["NEXT HOP", *(f"<{bound}" for bound in bounds), f">{bounds[-1]}", "TOTAL", "STATE"]]
     others = shape.rows[limit:]
-    rows += [_shape_row(hop_text(hop), counts) for hop, counts in shape.rows[:limit]]
+    for hop, counts in shape.rows[:limit]:
+        rows.append(_shape_row(hop_text(hop), counts, hindered_text(_status(hop, known, now), now)))
     if others:
         rows.append(_shape_row(f"{len(others)} more", _sums(others)))
     rows.append(_shape_row("all", _sums(shape.rows)))
     return rows
 
 
-def shape_json(shape: Shape) -> dict[str, Any]:
-    """`ages`: the columns' upper bounds in seconds; the last count of a row is of what is older."""
-    rows = [{"next_hop": hop, "legs": sum(counts), "by_age": counts} for hop, counts in shape.rows]
+def shape_json(shape: Shape, known: Hindrances, now: float) -> dict[str, Any]:
+    """`ages`: the columns' upper bounds in seconds; the last count of a row is of what is older. `state`: of its site,
+    as in `reasons.site_json`, or null."""
+    rows = [
+        {"next_hop": hop, "legs": sum(counts), "by_age": counts, "state": status.state if status else None}
+        for hop, counts in shape.rows
+        for status in [_status(hop, known, now)]
+    ]
     return {"ages": list(shape.ages), "next_hops": rows}
 
 
@@ -60,13 +68,22 @@ def _sums(rows: Sequence[tuple[str, list[int]]]) -> list[int]:
     return [sum(column) for column in zip(*(counts for _, counts in rows), strict=True)]
 
 
-def _shape_row(name: str, counts: Sequence[int]) -> list[str]:
-    return [name, *(str(number) if number else "." for number in counts), str(sum(counts))]
+def _shape_row(name: str, counts: Sequence[int], state: str = "") -> list[str]:
+    return [name, *(str(number) if number else "." for number in counts), str(sum(counts)), state]
 
 
-def last_error(letter: QueuedLetter) -> str:
-    """Why it still waits: the last error of its first recipient that has one."""
-    return next((r.last_error for leg in letter.legs for r in leg.recipients if r.last_error), "")
+def _status(next_hop: str, known: Hindrances, now: float) -> SiteStatus | None:
+    if suspension := known.suspension_of(next_hop, now):
+        return SiteStatus(suspension.site, "suspended", suspension.reason, suspension.since)
+    return known.site_of(next_hop)
+
+
+def reason_line(letter: QueuedLetter, known: Hindrances, now: float) -> str:
+    """Why it still waits: the last error of its first recipient that has one, else what keeps its site."""
+    error = next(filter(None, map(error_of, letter.legs)), "")
+    hindered = (leg for leg in letter.legs if cause_of(leg, known, now) in (SUSPENDED, RESTING, LIMITS))
+    leg = next(hindered, None)
+    return error or (why_text(leg, known, now) if leg is not None else "")
 
 
 def story_lines(story: Story, now: float) -> list[str]:
@@ -75,7 +92,7 @@ def story_lines(story: Story, now: float) -> list[str]:
     lines = [f"Letter {render_id(story.letter)}", *_envelope_lines(envelope, now)]
     if story.queued:
         for leg in story.queued.legs:
-            lines += ["", *_leg_lines(leg, now, story.suspensions)]
+            lines += ["", *_leg_lines(leg, story.hindrances, now)]
     else:
         lines.append("  now         no longer queued")
     if story.trail:
@@ -85,19 +102,19 @@ def story_lines(story: Story, now: float) -> list[str]:
     return [safe(line) for line in lines]
 
 
-def letter_json(letter: QueuedLetter, suspensions: Sequence[Suspension] = (), now: float = 0.0) -> dict[str, Any]:
+def letter_json(letter: QueuedLetter, known: Hindrances, now: float) -> dict[str, Any]:
     """A queued letter for programs."""
-    legs = [_leg_json(leg, suspensions, now) for leg in letter.legs]
+    legs = [_leg_json(leg, known, now) for leg in letter.legs]
     return {**_envelope_json(letter.letter, letter.envelope), "legs": legs}
 
 
-def story_json(story: Story, now: float = 0.0) -> dict[str, Any]:
+def story_json(story: Story, now: float) -> dict[str, Any]:
     """`queued` false: the letter has left the queue; its legs are empty."""
     envelope = story.queued.envelope if story.queued else story.trail[0].envelope
     return {
         **_envelope_json(story.letter, envelope),
         "queued": story.queued is not None,
-        "legs": [_leg_json(leg, story.suspensions, now) for leg in story.queued.legs] if story.queued else [],
+        "legs": [_leg_json(leg, story.hindrances, now) for leg in story.queued.legs] if story.queued else [],
         "trail": [_entry_json(entry) for entry in story.trail],
     }
 
@@ -124,15 +141,17 @@ def _envelope_lines(envelope: Envelope, now: float) -> list[str]:
     return lines
 
 
-def _leg_lines(leg: Leg, now: float, suspensions: Sequence[Suspension]) -> list[str]:
+def _leg_lines(leg: Leg, known: Hindrances, now: float) -> list[str]:
     tried = f"{count(leg.attempts, 'attempt')} so far"
-    due = due_text(leg, now, suspensions)
-    if state_of(leg, now, suspensions) in ("due", "waiting"):
+    due = due_text(leg, known, now)
+    if state_of(leg, known, now) in ("due", "waiting"):
         due = f"next {due}"
     if leg.hold_reason:
         due += f" ({leg.hold_reason})"
     lines = [f"Leg {leg.number} to {hop_text(leg.next_hop)}: {due}, {tried}"]
-    lines.append(f"  why: {why_text(leg, now, suspensions)}")
+    lines.append(f"  why: {why_text(leg, known, now)}")
+    if cause := cause_of(leg, known, now):
+        lines.append(f"  do:  {cause.step}")
     for recipient in leg.recipients:
         lines.append(f"  {recipient.forward_path}")
         if recipient.last_error:
@@ -183,15 +202,20 @@ def _envelope_json(letter: int, envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def _leg_json(leg: Leg, suspensions: Sequence[Suspension], now: float) -> dict[str, Any]:
-    """`why`: one word, see `reasons.state_of`."""
+def _leg_json(leg: Leg, known: Hindrances, now: float) -> dict[str, Any]:
+    """`why`: one word, see `causes.state_of`. `cause`: a name of `admin.causes`, or null. What a person wants to be
+    tried is due now: BY_HAND is nothing that others should know."""
+    cause = cause_of(leg, known, now)
+    by_hand = leg.next_attempt is not None and leg.next_attempt <= BY_HAND
     return {
         "leg": leg.number,
         "next_hop": leg.next_hop,
         "state": leg.state.value,
-        "why": state_of(leg, now, suspensions),
+        "why": state_of(leg, known, now),
+        "cause": cause.name if cause else None,
+        "next_step": cause.step if cause else None,
         "attempts": leg.attempts,
-        "next_attempt": utc_time(leg.next_attempt),
+        "next_attempt": utc_time(now if by_hand else leg.next_attempt),
         "hold_reason": leg.hold_reason,
         "recipients": [
             {

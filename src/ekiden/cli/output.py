@@ -29,6 +29,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: froze
     return "\n".join(lines)
 
 
+def with_reasons(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], reasons: Sequence[str], right: frozenset[int]
+) -> str:
+    """A table; under each row its reason, if it has one."""
+    head, *lines = table(headers, rows, right=right).splitlines()
+    out = [head]
+    for line, reason in zip(lines, reasons, strict=True):
+        out.append(line)
+        if reason:
+            out.append(f"    {safe(reason)}")
+    return "\n".join(out)
+
+
 def echo_json(value: Any) -> None:
     """One JSON value, indented, in UTF-8."""
     from ekiden.model.printable import escape_json

@@ -11,14 +11,15 @@ import click
 from ekiden.cli import sites
 from ekiden.cli.asking import look, steer
 from ekiden.cli.options import config_option, json_option
-from ekiden.cli.output import count, echo_json, safe, table
+from ekiden.cli.output import count, echo_json, safe, table, with_reasons
 from ekiden.cli.selecting import all_option, filter_options, letter_argument, letter_number, selection_of, target
 
 if TYPE_CHECKING:
-    from ekiden.admin.queue import QueueView, Story
+    from ekiden.admin.hindrances import Hindrances
+    from ekiden.admin.queue import QueueView, Shape, Story
     from ekiden.admin.steering import Taken
     from ekiden.model.ids import LetterId
-    from ekiden.ports.spool import Content, QueuedLetter, Selection, Suspension
+    from ekiden.ports.spool import Content, QueuedLetter, Selection
 
 _SHOWN = "ID", "AGE", "SIZE", "NEXT TRY", "FROM", "TO"
 
@@ -37,21 +38,21 @@ def queue() -> None:
 def queue_list(limit: int, after: str, config_path: str, *, as_json: bool, **filters: Any) -> None:
     """List letters, the oldest first."""
     from ekiden.app.clock import SystemClock
-    from ekiden.cli.letters import last_error, letter_json, list_row
+    from ekiden.cli.letters import letter_json, list_row, reason_line
     from ekiden.model.ids import render_id
 
     page = letter_number(after, "--after") if after else None
     selection, now = selection_of(filters, after=page, limit=limit), SystemClock().now()
-    letters, counts, suspensions = look(config_path, lambda view: _overview(view, selection, now))
+    letters, counts, known = look(config_path, lambda view: _overview(view, selection))
     if as_json:
-        echo_json([letter_json(letter, suspensions, now) for letter in letters])
+        echo_json([letter_json(letter, known, now) for letter in letters])
         return
     if letters:
-        rows = [list_row(letter, now, suspensions) for letter in letters]
-        click.echo(_with_errors(rows, [last_error(x) for x in letters]))
+        rows = [list_row(letter, known, now) for letter in letters]
+        click.echo(with_reasons(_SHOWN, rows, [reason_line(x, known, now) for x in letters], frozenset({1, 2})))
         click.echo()
     click.echo(_summary(len(letters), counts))
-    if suspensions:
+    if suspensions := known.suspensions(now):
         click.echo(f"{count(len(suspensions), 'site is', 'sites are')} suspended: `ekiden queue suspensions`")
     if len(letters) == limit:
         click.echo(f"more: --after {render_id(letters[-1].letter)}")
@@ -87,15 +88,15 @@ def queue_shape(limit: int, config_path: str, *, as_json: bool) -> None:
     from ekiden.cli.letters import shape_json, shape_rows
 
     now = SystemClock().now()
-    shape = look(config_path, lambda view: view.shape(now))
+    shape, known = look(config_path, lambda view: _shape(view, now))
     if as_json:
-        echo_json(shape_json(shape))
+        echo_json(shape_json(shape, known, now))
         return
     if not shape.rows:
         click.echo("the queue is empty")
         return
-    head, *rows = shape_rows(shape, limit)
-    click.echo(table(head, rows, right=frozenset(range(1, len(head)))))
+    head, *rows = shape_rows(shape, known, now, limit)
+    click.echo(table(head, rows, right=frozenset(range(1, len(head) - 1))))
 
 
 @queue.command("hold")
@@ -245,17 +246,6 @@ async def _print_content(view: QueueView, letter: LetterId, *, header: bool) -> 
     sys.stdout.flush()
 
 
-def _with_errors(rows: list[tuple[str, ...]], errors: list[str]) -> str:
-    """The table; under a letter that was refused before stands by what words."""
-    head, *lines = table(_SHOWN, rows, right=frozenset({1, 2})).splitlines()
-    out = [head]
-    for line, error in zip(lines, errors, strict=True):
-        out.append(line)
-        if error:
-            out.append(f"    {safe(error)}")
-    return "\n".join(out)
-
-
 def _summary(shown: int, counts: dict[str, int]) -> str:
     letters = counts.get("letters", 0)
     if not letters:
@@ -264,11 +254,19 @@ def _summary(shown: int, counts: dict[str, int]) -> str:
     return f"{shown} of {count(letters, 'letter')}; legs: {legs or 'none'}"
 
 
-async def _overview(
-    view: QueueView, selection: Selection, now: float
-) -> tuple[list[QueuedLetter], dict[str, int], list[Suspension]]:
-    return await view.letters(selection), await view.counts(), await view.suspensions(now)
+async def _overview(view: QueueView, selection: Selection) -> tuple[list[QueuedLetter], dict[str, int], Hindrances]:
+    return await view.letters(selection), await view.counts(), await view.hindrances()
 
 
-for command in (sites.queue_suspend, sites.queue_resume, sites.queue_suspensions, sites.queue_reroute):
+async def _shape(view: QueueView, now: float) -> tuple[Shape, Hindrances]:
+    return await view.shape(now), await view.hindrances()
+
+
+for command in (
+    sites.queue_sites,
+    sites.queue_suspend,
+    sites.queue_resume,
+    sites.queue_suspensions,
+    sites.queue_reroute,
+):
     queue.add_command(command)

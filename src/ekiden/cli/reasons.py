@@ -1,14 +1,15 @@
-"""Why a leg waits, in plain words, and how suspensions are told. Pure but for the zone."""
+"""Why a leg waits, in plain words, and how sites and suspensions are told. Pure but for the zone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-from ekiden.admin.sites import next_hop_of, suspension_of
+from ekiden.admin.causes import RESTING, TURN, cause_of, state_of
+from ekiden.admin.hindrances import Hindrances
+from ekiden.admin.sites import next_hop_of
 from ekiden.cli.output import count, local_time, span, utc_time
-from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX, Leg, LegState
-from ekiden.ports.spool import Suspension
+from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX, Leg
+from ekiden.ports.spool import SiteStatus, Suspension
 
 SUSPENSION_HEAD: Final = "SITE", "WAITING", "UNTIL", "BY", "REASON"
 
@@ -31,43 +32,83 @@ def site_text(site: str) -> str:
     return site if next_hop_of(site) != site else hop_text(site)
 
 
-def due_text(leg: Leg, now: float, suspensions: Sequence[Suspension] = ()) -> str:
-    """When a leg is tried: `in 12m`, `now`, `being tried`, `held`, `suspended`."""
-    state = state_of(leg, now, suspensions)
+def due_text(leg: Leg, known: Hindrances, now: float) -> str:
+    """When a leg is tried: `in 12m`, `now`, `being tried`, `held`, `suspended`, `rests, in 9m`, `in line`."""
+    state = state_of(leg, known, now)
     if state in ("held", "being tried", "suspended"):
         return state
+    if state == "limited":
+        return "in line"
     assert leg.next_attempt is not None
-    return "now" if leg.next_attempt <= now else f"in {span(leg.next_attempt - now)}"
+    when = "now" if leg.next_attempt <= now else f"in {span(leg.next_attempt - now)}"
+    return f"rests, {when}" if state == "resting" else when
 
 
-def state_of(leg: Leg, now: float, suspensions: Sequence[Suspension] = ()) -> str:
-    """`held`, `being tried`, `suspended` (its site is), `due` or `waiting` (until its next attempt)."""
-    if leg.state is LegState.HELD:
-        return "held"
-    if leg.state is LegState.CLAIMED or leg.next_attempt is None:
-        return "being tried"
-    if suspension_of(leg.next_hop, suspensions, now) is not None:
-        return "suspended"
-    return "due" if leg.next_attempt <= now else "waiting"
-
-
-def why_text(leg: Leg, now: float, suspensions: Sequence[Suspension]) -> str:
+def why_text(leg: Leg, known: Hindrances, now: float) -> str:
     """One sentence: why it is still here, and what makes it go."""
-    state = state_of(leg, now, suspensions)
-    if state == "held":
-        return "a person holds it, and it stays until it is released"
-    if state == "being tried":
-        return "a worker has it in hand: it is being tried, or is next in line for its site"
-    suspension = suspension_of(leg.next_hop, suspensions, now)
-    if suspension is not None:
-        return f"{suspension_text(suspension)}; it goes when that ends"
-    if state == "due":
-        return "its time has come; it goes when its site can take it"
+    state, cause, site = state_of(leg, known, now), cause_of(leg, known, now), known.site_of(leg.next_hop)
+    title = cause.title if cause is not None else ""
+    match state:
+        case "held":
+            return f"{title}, and it stays until it is released"
+        case "being tried":
+            words = "a worker has it in hand: it is being tried, or is next in line for its site"
+            return f"{words}; {title}: {site.reason}" if title and site is not None else words
+        case "suspended":
+            suspension = known.suspension_of(leg.next_hop, now)
+            if suspension is not None:
+                return f"{title}: {suspension_text(suspension)}; it goes when that ends"
+            return f"{title}: {site.site}: {site.reason}; it goes when that ends" if site is not None else title
+        case "limited":
+            return f"{title}: {site.reason}" if site is not None else title
+        case "resting" if site is not None:
+            rests = f"until {local_time(site.until or now)}; the last failure: {site.reason}"
+            return f"{title} {rests}" if cause is RESTING else f"{title}; its site rests {rests}"
+        case "due" if leg.attempts or cause is TURN:
+            return f"{title}: its time has come, and it goes when its site can take it"
     assert leg.next_attempt is not None
     when = f"{local_time(leg.next_attempt)}, in {span(leg.next_attempt - now)}"
-    if leg.attempts:
-        return f"the last attempt did not bring it away; the next one is due at {when}"
-    return f"its first attempt is due at {when}"
+    return f"{title}; the next attempt is due at {when}" if title else f"its first attempt is due at {when}"
+
+
+def hindered_text(status: SiteStatus | None, now: float) -> str:
+    """A site's state, for a column: `rests, 9m`, `suspended`, `at its limits`, or nothing."""
+    match status.state if status is not None else "":
+        case "resting" if status is not None:
+            left = (status.until or now) - now
+            return f"rests, {span(left)}" if left > 0 else "rested, is tried"
+        case "slots" | "limits":
+            return "at its limits"
+        case other:
+            return other
+
+
+#: Of `queue sites`; the reason stands under each row.
+SITE_HEAD: Final = "SITE", "STATE", "SINCE", "WAITING", "LIMIT", "NEXT HOPS"
+
+
+def site_row(status: SiteStatus, waiting: int, now: float) -> tuple[str, ...]:
+    """As SITE_HEAD says."""
+    hops = ", ".join(hop_text(hop) for hop in status.next_hops[:2])
+    more = f" and {len(status.next_hops) - 2} more" if len(status.next_hops) > 2 else ""
+    since = f"{span(now - status.since)} ago"
+    return status.site, hindered_text(status, now), since, str(waiting), str(status.connections or ""), hops + more
+
+
+def site_json(status: SiteStatus, waiting: int) -> dict[str, Any]:
+    """`state`: resting, suspended, slots (other workers have them), limits. `connections`: at once, at most; null: not
+    known. `waiting`: legs of `next_hops`."""
+    return {
+        "site": status.site,
+        "state": status.state,
+        "reason": status.reason,
+        "since": utc_time(status.since),
+        "until": utc_time(status.until),
+        "connections": status.connections or None,
+        "next_hops": status.next_hops,
+        "waiting": waiting,
+        "told_by": status.told_by or None,
+    }
 
 
 def suspension_text(one: Suspension) -> str:

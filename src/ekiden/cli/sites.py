@@ -1,4 +1,4 @@
-"""`ekiden queue suspend`, `resume`, `suspensions` and `reroute`: where letters go, and where nothing goes for a while.
+"""`ekiden queue sites`, `suspend`, `resume`, `suspensions`, `reroute`: where letters go, and where nothing goes.
 
 A face of `admin.sites` and `admin.steering`, with no rules of its own. Added to the group in `queue`.
 """
@@ -11,14 +11,35 @@ import click
 
 from ekiden.cli.asking import look, steer, steer_sites
 from ekiden.cli.options import Failure, config_option, json_option
-from ekiden.cli.output import count, echo_json, table
+from ekiden.cli.output import count, echo_json, table, with_reasons
 from ekiden.cli.selecting import all_option, filter_options, letter_argument, parse_age, target
 
 if TYPE_CHECKING:
     from ekiden.admin.queue import QueueView
-    from ekiden.ports.spool import Suspension
+    from ekiden.ports.spool import SiteStatus, Suspension
 
 _SITE = click.argument("site", metavar="SITE")
+
+
+@click.command("sites")
+@config_option
+@json_option
+def queue_sites(config_path: str, *, as_json: bool) -> None:
+    """List the sites that do not take all that waits: they rest, are suspended, or are at their limits.
+
+    It is what the workers say, a second or a few ago. A site that is not listed takes what comes."""
+    from ekiden.app.clock import SystemClock
+    from ekiden.cli.reasons import SITE_HEAD, site_json, site_row
+
+    now = SystemClock().now()
+    found = look(config_path, lambda view: _hindered(view, now))
+    if as_json:
+        echo_json([site_json(status, waiting) for status, waiting in found])
+    elif not found:
+        click.echo("all sites take what comes")
+    else:
+        rows = [site_row(status, waiting, now) for status, waiting in found]
+        click.echo(with_reasons(SITE_HEAD, rows, [status.reason for status, _ in found], frozenset({2, 3, 4})))
 
 
 @click.command("suspend")
@@ -109,6 +130,13 @@ def queue_reroute(
         click.echo(f"{count(legs, 'leg')} rerouted to {via}" if via else f"{count(legs, 'leg')} back on the usual way")
     else:
         click.echo("nothing was rerouted: it is on that way already, or is being tried right now")
+
+
+async def _hindered(view: QueueView, now: float) -> list[tuple[SiteStatus, int]]:
+    from ekiden.admin.hindrances import all_hindered
+
+    known = await view.hindrances()
+    return [(status, await view.waiting_at(status)) for status in all_hindered(known, now)]
 
 
 async def _with_waiting(view: QueueView, now: float) -> list[tuple[Suspension, int]]:

@@ -7,14 +7,16 @@ import json
 import msgspec
 import pytest
 
-from ekiden.admin.queue import Story
+from ekiden.admin.hindrances import Hindrances
+from ekiden.admin.queue import Shape, Story
 from ekiden.cli import letters
 from ekiden.model.envelope import Envelope, Leg, LegState, Origin, Recipient
 from ekiden.model.ids import LetterId
 from ekiden.model.outcome import Outcome, OutcomeKind
-from ekiden.ports.spool import QueuedLetter, TrailEntry
+from ekiden.ports.spool import BY_HAND, QueuedLetter, SiteStatus, Suspension, TrailEntry
 
 NOW = 1_767_225_600.0
+NOBODY = Hindrances()
 ID = LetterId(1 << 40)
 ORIGIN = Origin(
     door="submission", session=7, client="192.0.2.1", helo="pc", account="you@example.test", tls="TLSv1.3 X"
@@ -61,7 +63,7 @@ def test_a_possible_duplicate_is_told():
     text = "\n".join(letters.story_lines(told, NOW))
     assert "may arrive more than once: 2 attempts ended without an answer to the content" in text
     assert "delayed a@far.test: 451 4.4.2 lost (possible duplicate: it may have been taken)" in text
-    data = letters.story_json(told)
+    data = letters.story_json(told, NOW)
     assert data["legs"][0]["recipients"][0]["possible_duplicates"] == 2
     assert data["trail"][0]["outcomes"][0]["possible_duplicate"] is True
 
@@ -69,7 +71,7 @@ def test_a_possible_duplicate_is_told():
 def test_a_priority_is_told_if_it_is_not_the_usual_one():
     urgent = QueuedLetter(ID, msgspec.structs.replace(ENVELOPE, priority=-3), [LEG])
     assert "  priority    -3" in letters.story_lines(story(queued=urgent), NOW)
-    assert letters.letter_json(urgent)["priority"] == -3
+    assert letters.letter_json(urgent, NOBODY, NOW)["priority"] == -3
     assert "  priority" not in "\n".join(letters.story_lines(story(), NOW))
 
 
@@ -99,16 +101,16 @@ def test_what_strangers_wrote_is_harmless():
     ],
 )
 def test_when_a_leg_is_due(state, due, text):
-    assert letters.due_text(Leg(ID, 0, "local", [], state=state, next_attempt=due), NOW) == text
+    assert letters.due_text(Leg(ID, 0, "local", [], state=state, next_attempt=due), NOBODY, NOW) == text
 
 
 def test_a_row_of_the_list():
     many = [Recipient(f"{n}@far.test") for n in "abcd"]
     letter = QueuedLetter(ID, Envelope("", NOW - 60, Origin(), size_octets=10), [Leg(ID, 0, "local", many)])
-    row = letters.list_row(letter, NOW)
+    row = letters.list_row(letter, NOBODY, NOW)
     assert row == ("0000100000000", "1m", "10 B", "being tried", "<>", "a@far.test, b@far.test and 2 more")
-    assert letters.last_error(letter) == ""
-    assert letters.last_error(QueuedLetter(ID, ENVELOPE, [LEG])) == "450 4.2.0 busy"
+    assert letters.reason_line(letter, NOBODY, NOW) == ""
+    assert letters.reason_line(QueuedLetter(ID, ENVELOPE, [LEG]), NOBODY, NOW) == "450 4.2.0 busy"
 
 
 def test_next_hops_in_words():
@@ -118,7 +120,7 @@ def test_next_hops_in_words():
 
 
 def test_json_is_complete_and_plain():
-    value = json.loads(json.dumps(letters.story_json(story())))
+    value = json.loads(json.dumps(letters.story_json(story(), NOW)))
     assert (value["letter"], value["queued"], value["door"]) == ("0000100000000", True, "submission")
     assert value["legs"][0]["next_attempt"] == "2026-01-01T00:12:00Z"
     assert value["legs"][0]["recipients"][0] == {
@@ -127,5 +129,43 @@ def test_json_is_complete_and_plain():
         "possible_duplicates": 0,
     }
     assert value["trail"][0]["outcomes"][0]["remote"] == "mx.far.test"
-    assert letters.story_json(story(queued=None))["queued"] is False
-    assert letters.letter_json(QueuedLetter(ID, ENVELOPE, [LEG]))["legs"][0]["state"] == "waiting"
+    assert letters.story_json(story(queued=None), NOW)["queued"] is False
+    assert letters.letter_json(QueuedLetter(ID, ENVELOPE, [LEG]), NOBODY, NOW)["legs"][0]["state"] == "waiting"
+
+
+RESTS = SiteStatus("mx.far.test", "resting", "451 4.4.1 refused", NOW - 60, NOW + 800, ["mx:far.test"], 20)
+
+
+def test_a_cause_is_named_with_its_next_step():
+    text = "\n".join(letters.story_lines(story(), NOW))
+    assert "  why: the next hop refuses it for now; the next attempt is due at" in text
+    assert "  do:  read its answer: greylisting passes by itself" in text
+    (leg,) = letters.story_json(story(), NOW)["legs"]
+    assert (leg["why"], leg["cause"]) == ("waiting", "refused")
+    assert leg["next_step"].startswith("read its answer")
+    fresh = msgspec.structs.replace(LEG, recipients=[Recipient("a@far.test")], attempts=0)
+    queued = QueuedLetter(ID, ENVELOPE, [fresh])
+    assert "  do: " not in "\n".join(letters.story_lines(story(queued=queued), NOW))
+    assert letters.letter_json(queued, NOBODY, NOW)["legs"][0]["cause"] is None
+    assert letters.letter_json(queued, Hindrances((), [RESTS]), NOW)["legs"][0]["cause"] == "resting"
+
+
+def test_a_leg_that_is_retried_by_hand_is_due_now():
+    by_hand = QueuedLetter(ID, ENVELOPE, [msgspec.structs.replace(LEG, next_attempt=BY_HAND)])
+    assert letters.letter_json(by_hand, NOBODY, NOW)["legs"][0]["next_attempt"] == "2026-01-01T00:00:00Z"
+
+
+def test_a_list_tells_what_keeps_a_letter_that_was_never_tried():
+    fresh = QueuedLetter(ID, ENVELOPE, [msgspec.structs.replace(LEG, recipients=[Recipient("a@far.test")], attempts=0)])
+    assert letters.reason_line(fresh, NOBODY, NOW) == ""
+    assert "its site rests" in letters.reason_line(fresh, Hindrances((), [RESTS]), NOW)
+    assert letters.reason_line(QueuedLetter(ID, ENVELOPE, [LEG]), Hindrances((), [RESTS]), NOW) == "450 4.2.0 busy"
+
+
+def test_a_shape_tells_the_state_of_sites():
+    shape = Shape((300.0,), [("mx:far.test", [2, 1]), ("mx:b.test", [1, 0]), ("local", [1, 0])])
+    known = Hindrances([Suspension("b.test", None, "asked", "root", NOW)], [RESTS])
+    rows = letters.shape_rows(shape, known, NOW, 2)
+    assert [row[-1] for row in rows] == ["STATE", "rests, 13m", "suspended", "", ""]
+    states = [row["state"] for row in letters.shape_json(shape, known, NOW)["next_hops"]]
+    assert states == ["resting", "suspended", None]
