@@ -11,7 +11,6 @@ Used by every face that says why a letter waits.
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
 from ekiden.admin.hindrances import Hindrances
@@ -93,7 +92,6 @@ OURS = Cause(
     "read the log (`fault.internal`): a disk, a file or an address of this machine is wrong",
 )
 
-_REPLY: Final = re.compile(r"\d{3} (\d\.\d{1,3}\.\d{1,3}) ?(.*)", re.DOTALL)
 #: Our own words for what is wrong here, and no next hop's fault.
 _OUR_FAULTS: Final = (
     "internal fault, incident",
@@ -163,8 +161,8 @@ def cause_of(leg: Leg, known: Hindrances, now: float) -> Cause | None:
 
 def judge(error: str) -> Cause:
     """An outcome's summary, such as `451 4.7.1 greylisted`."""
-    match = _REPLY.match(error)
-    status, text = match.groups() if match else ("", error)
+    _, _, text = error.partition(" ")
+    status = text.partition(" ")[0]
     if status.startswith(("4.3.", "4.2.0")) and any(words in text for words in _OUR_FAULTS):
         return OURS
     if any(words in text for words in _OUR_LOGIN):
