@@ -126,6 +126,7 @@ class Works:
     async def start(self) -> None:
         """Frees what dead workers held, and begins to deliver."""
         await self.spool.free_dead_claims()
+        await self.delivery.prepare()
         self.delivery.start()
 
     async def open_doors(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> None:

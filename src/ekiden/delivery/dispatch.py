@@ -1,6 +1,7 @@
 """Delivery: one worker's post office. From claims to sites, from attempts to the store.
 
     delivery = Delivery(tools, config, secrets)
+    await delivery.prepare()             # what is suspended
     delivery.start()                     # in the running loop
     delivery.tick(clock.monotonic())     # once a second, by the worker
     delivery.reconfigure(config, secrets)
@@ -92,6 +93,13 @@ class Delivery:
         self._configure(config, secrets)
 
     # -- lifecycle ---------------------------------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Before `start`: what people suspended before we lived, so that a restart sends them nothing."""
+        try:
+            await self._read_suspensions()
+        except SpoolFailed as error:
+            self._faults.known("delivery.orders", error)
 
     def start(self) -> None:
         """Begins to deliver. Needs a running loop."""
@@ -237,9 +245,7 @@ class Delivery:
         """Once a second: what a person wants suspended, and tried although its site rests; then the sweep."""
         spool = self._tools.spool
         try:
-            suspensions = await spool.suspensions()
-            now = self._clock.now()
-            self._ways.suspend({entry.site: _suspended(entry) for entry in suspensions if entry.lasts(now)})
+            await self._read_suspensions()
             if self._ways.avoid() and self._window.room >= BY_HAND_AT_ONCE:
                 claims = await spool.claim(BY_HAND, BY_HAND_AT_ONCE)
                 self._window.take(claims)
@@ -248,6 +254,11 @@ class Delivery:
             self._take_overdue(await self._sweep.step(self._avoid(), self._delivery))
         except SpoolFailed as error:
             self._faults.known("delivery.orders", error)
+
+    async def _read_suspensions(self) -> None:
+        suspensions = await self._tools.spool.suspensions()
+        now = self._clock.now()
+        self._ways.suspend({entry.site: _suspended(entry) for entry in suspensions if entry.lasts(now)})
 
     # -- claims ------------------------------------------------------------------------------------------------------
 

@@ -94,6 +94,7 @@ class PostOffice:
 
     async def __aenter__(self) -> PostOffice:
         await self.directory.add_account(Account("alice@example.test", "", ScramVerifier(b"", 1, b"", b"")))
+        await self.delivery.prepare()
         self.delivery.start()
         return self
 

@@ -7,7 +7,7 @@ import pytest
 from ekiden.config.model import Site
 from ekiden.delivery import ways
 from ekiden.model.events import SiteState
-from ekiden.ports.spool import Suspension
+from ekiden.ports.spool import SpoolFailed, Suspension
 from ekiden.ports.wire import ConnectFailed, Endpoint
 from tests.fakes.smtp_server import STALL, FakeSmtpServer
 from tests.unit.delivery.post_office import PostOffice, config
@@ -193,6 +193,29 @@ async def test_what_waits_at_a_site_goes_back_when_its_domain_is_suspended_and_o
         big.sessions[0].wire.hang_up()
         await office.pass_time(30)
         assert sorted(path for path in big.paths) == ["a@one.test"] * 3 + ["a@two.test"]
+
+
+async def test_what_was_suspended_before_the_start_gets_nothing_from_the_first_moment() -> None:
+    office, far = PostOffice(), FakeSmtpServer()
+    office.server("far.test", far)
+    await office.spool.suspend_site(Suspension("far.test", None, "", "root"))
+    await office.send("old@far.test", claim=False)
+    async with office:
+        await office.send("born@far.test")
+        await office.settle()
+        await office.pass_time(2)
+        assert far.sessions == []
+        assert len(await office.queued()) == 2
+
+
+async def test_a_start_does_not_fail_because_nobody_knows_what_is_suspended() -> None:
+    office, far = PostOffice(), FakeSmtpServer()
+    office.server("far.test", far)
+    office.spool.fail_next("suspensions", SpoolFailed("disk"))
+    async with office:
+        await office.send("a@far.test")
+        await office.settle()
+        assert far.paths == ["a@far.test"]
 
 
 async def test_a_suspended_host_is_told_once_and_its_kept_connections_close() -> None:
