@@ -4,16 +4,20 @@ Rules
 1. It begins with `START`. While nothing went wrong each letter that went well adds one connection (so that a quick site
    has all it may have after a dozen letters); after the first trouble each adds the n-th part of one.
 2. Trouble takes half away, once in `SETTLE` seconds at most: what happened on ten connections at once is one thing that
-   happened. Trouble is: 421, 4.7.x, a connection that was refused or lost, replies much slower than usual.
+   happened. Trouble is: 421, 4.7.x, a connection that was refused or lost.
 3. Never below one, never above what the rules allow.
-4. Slow: a letter takes `SLOW` times as long as it usually does here, and more than `NOTICEABLE` seconds. What is usual
-   is learnt from the quicker ones, and forgotten slowly, so that a site that became slow for good is not held down.
+4. So are replies much slower than usual: a letter takes `SLOW` times as long as in the best second of the last one or
+   two `MEMORY`, and more than `NOTICEABLE` seconds, `IN_A_ROW` times in a row. It says less than a reply (our own
+   machine may be what is slow), so it takes no more than a third of what the rules allow, and a second that took
+   longer than a second (`LATE`: our own loop stood still) says nothing. A site that became slow for good is as usual
+   soon.
 
 Called by a site of delivery: `succeed` once a letter, `judge` once a second.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 #: Connections to a site of which nothing is known (Postfix: 5).
@@ -22,21 +26,36 @@ START: Final = 5
 SETTLE: Final = 2.0
 SLOW: Final = 4.0
 NOTICEABLE: Final = 2.0
-#: What a second's measure adds to what is usual, when it is slower than that.
-FORGET: Final = 0.01
+IN_A_ROW: Final = 3
+#: The best second is that of the present and the last so many seconds.
+MEMORY: Final = 30.0
+#: Seconds between two measures, beyond which they are not in a row.
+LATE: Final = 1.5
+#: What slowness leaves of what the rules allow.
+LEFT_BY_SLOWNESS: Final = 2 / 3
 
 
 class Concurrency:
     """`allowed`: connections, rounded down; `most`: what the rules allow. Times: monotonic seconds."""
 
-    __slots__ = ("_quick_start", "_settled", "_usual", "allowed", "most")
+    __slots__ = (
+        "_best",
+        "_best_before",
+        "_best_until",
+        "_judged",
+        "_quick_start",
+        "_settled",
+        "_slow",
+        "allowed",
+        "most",
+    )
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.allowed = float(min(START, most))
         self._quick_start = True
         self._settled = 0.0
-        self._usual = 0.0
+        self._forget_speed()
 
     def succeed(self) -> None:
         """A letter got an answer that speaks of the letter, and not of us or of the site."""
@@ -51,14 +70,21 @@ class Concurrency:
 
     def judge(self, seconds: float, now: float) -> bool:
         """`seconds`: what a letter took in the last second, on average. True: that was slow, and counts as trouble."""
-        usual = self._usual
-        if not usual or seconds < usual:
-            self._usual = seconds
+        in_time, self._judged = now - self._judged <= LATE, now
+        if now >= self._best_until:
+            self._best_before = self._best if now < self._best_until + MEMORY else inf
+            self._best, self._best_until = inf, now + MEMORY
+        self._best = min(self._best, seconds)
+        is_slow = in_time and seconds >= NOTICEABLE and seconds >= min(self._best, self._best_before) * SLOW
+        self._slow = self._slow + 1 if is_slow else 0
+        if self._slow < IN_A_ROW:
             return False
-        self._usual = usual + (seconds - usual) * FORGET
-        if seconds < NOTICEABLE or seconds < usual * SLOW:
+        self._slow = 0
+        left = max(1.0, self.most * LEFT_BY_SLOWNESS)
+        if self.allowed <= left:
             return False
-        self.trouble(now)
+        self._quick_start = False
+        self.allowed = max(left, self.allowed / 2)
         return True
 
     def limit(self, most: int) -> None:
@@ -69,4 +95,9 @@ class Concurrency:
     def begin_anew(self) -> None:
         """After a rest."""
         self.allowed = float(min(START, self.most))
-        self._usual = 0.0
+        self._forget_speed()
+
+    def _forget_speed(self) -> None:
+        self._best = self._best_before = inf
+        self._best_until = self._judged = -inf
+        self._slow = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ekiden.policy.concurrency import SETTLE, START, Concurrency
 
 
@@ -45,26 +47,60 @@ def test_never_below_one() -> None:
     assert concurrency.allowed == 1
 
 
-def test_much_slower_than_usual_is_trouble() -> None:
+def grown() -> Concurrency:
     concurrency = Concurrency(20)
-    assert not concurrency.judge(0.5, 0.0)
-    assert not concurrency.judge(0.4, 1.0)
-    assert not concurrency.judge(1.9, 2.0)  # much slower, but nobody would notice
-    assert concurrency.judge(3.0, 3.0)
-    assert concurrency.allowed == START / 2
+    for _ in range(15):
+        concurrency.succeed()
+    return concurrency
+
+
+def test_much_slower_than_usual_is_trouble_when_it_lasts() -> None:
+    concurrency = grown()
+    seconds = [0.5, 0.4, 1.9, 1.9, 1.9, 3.0, 3.0]  # much slower from the third on; nobody would notice the first ones
+    assert not any(concurrency.judge(took, float(second)) for second, took in enumerate(seconds))
+    assert concurrency.allowed == 20
+    assert concurrency.judge(3.0, 7.0)
+    assert concurrency.allowed == pytest.approx(20 * 2 / 3)
+
+
+def test_one_slow_second_is_none() -> None:
+    concurrency = grown()
+    assert not any(concurrency.judge(9.0 if second % 3 else 0.5, float(second)) for second in range(60))
+
+
+def test_slowness_alone_never_takes_more_than_a_third() -> None:
+    concurrency = grown()
+    concurrency.judge(0.5, 0.0)
+    for second in range(1, 30):
+        concurrency.judge(60.0, float(second))
+    assert concurrency.allowed == pytest.approx(20 * 2 / 3)
+    concurrency.trouble(100.0)
+    allowed = concurrency.allowed
+    for second in range(100, 130):
+        concurrency.judge(60.0, float(second))
+    assert concurrency.allowed == allowed
+
+
+def test_a_loop_that_stood_still_says_nothing_of_the_site() -> None:
+    concurrency = grown()
+    concurrency.judge(0.5, 0.0)
+    assert not any(concurrency.judge(9.0, second * 2.0) for second in range(1, 10))
 
 
 def test_slow_as_ever_is_no_trouble() -> None:
-    concurrency = Concurrency(20)
+    concurrency = grown()
     assert not any(concurrency.judge(30.0, float(second)) for second in range(100))
 
 
-def test_a_site_that_became_slow_for_good_is_not_held_down_for_ever() -> None:
-    concurrency = Concurrency(20)
+def test_a_site_that_became_slow_for_good_is_as_usual_soon() -> None:
+    concurrency = grown()
     concurrency.judge(1.0, 0.0)
-    slow = [concurrency.judge(5.0, float(second)) for second in range(1, 200)]
-    assert slow[0]
-    assert not slow[-1]
+    slow = []
+    for second in range(1, 200):
+        slow.append(concurrency.judge(5.0, float(second)))
+        concurrency.succeed()
+    assert any(slow[:5])
+    assert not any(slow[60:])
 
 
 def test_after_a_rest_it_starts_small_again_and_new_rules_hold_at_once() -> None:
