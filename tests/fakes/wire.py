@@ -154,13 +154,18 @@ class FakeWire:
 
 class FakeConnector:
     """`ports.wire.Connector`. `targets`: what stands behind an endpoint or path: a function that gets the new FakeWire
-    (already opened) and plays the server, or an exception to raise. What is not listed is refused."""
+    (already opened) and plays the server, or an exception to raise. What is not listed is refused. `resuming`: TLS
+    names of which a session is kept."""
 
     def __init__(self) -> None:
         self.targets: dict[Endpoint | str, Callable[[FakeWire], None] | ConnectFailed] = {}
         self.calls: list[tuple[Endpoint | str, TlsMode]] = []
         self.sources: list[str] = []
         self.wires: list[FakeWire] = []
+        self.resuming: set[str] = set()
+
+    def resumes(self, tls: TlsMode) -> bool:
+        return tls.name in self.resuming
 
     async def connect(
         self, host: Endpoint | str, user: WireUser, tls: TlsMode, *, within: float, source: str = ""

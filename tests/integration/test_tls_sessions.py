@@ -118,6 +118,7 @@ def test_only_what_was_proven_for_this_name_is_resumed(
         user = User()
         async with asyncio.timeout(20):
             mode = TlsMode(implicit=implicit, required=True, verify=verify, name=name)
+            resumes = connector.resumes(mode)
             await connector.connect(server.where, user, mode, within=10)
             await user.heard.wait()
             tls = user.wire.tls
@@ -125,6 +126,7 @@ def test_only_what_was_proven_for_this_name_is_resumed(
             await user.gone.wait()
         assert tls is not None
         assert tls.verified is verify
+        assert tls.resumed is resumes
         return tls.resumed
 
     async def body() -> list[bool]:

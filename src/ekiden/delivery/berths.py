@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from ekiden.delivery.budget import Standing
 from ekiden.delivery.line import Berth
-from ekiden.delivery.opening import UNREACHED
+from ekiden.delivery.opening import LATER, UNREACHED
 from ekiden.delivery.routing import Host, NoRoad
 from ekiden.delivery.smtp_connection import ConnectionOwner
 from ekiden.delivery.surroundings import Surroundings
@@ -143,13 +143,12 @@ class Berths:
         """Ends with the connection standing, or with the owner told why not."""
         around = self._around
         try:
-            if not await self._may_connect(berth):
+            if berth.slot is None and not await self._take_slot(berth):
                 self.opening -= 1
                 self.give(berth)
-                if self.is_short:
-                    self._owner.on_no_slot()
+                self._owner.on_no_slot()
                 return
-            reason = await around.opener.open(await self._hosts(around), self._owner, berth)
+            reason = await around.opener.open(await self._hosts(around), self._owner, berth, self._may_connect)
         except Exception as error:  # a fault of ours delays, it never loses (invariant 7)
             incident = around.faults.unexpected("delivery.open", error)
             reason = NoRoad(451, "4.3.0", f"internal fault, incident {incident}")
@@ -161,7 +160,8 @@ class Berths:
         self.opening -= 1
         if reason is not None:
             self.give(berth)
-            self._owner.on_unreachable(reason)
+            if reason is not LATER:
+                self._owner.on_unreachable(reason)
 
     async def _hosts(self, around: Surroundings) -> Sequence[Host]:
         """Out of the resolver's memory, as a rule. What cannot be found out now is as it was, and a next hop that leads
@@ -174,10 +174,8 @@ class Berths:
             self.road = road
         return self.road
 
-    async def _may_connect(self, berth: Berth) -> bool:
-        """A slot, and a token if connections have a rate."""
-        if berth.slot is None and not await self._take_slot(berth):
-            return False
+    async def _may_connect(self) -> bool:
+        """A token, if connections have a rate."""
         rate = self._rules.connections_per_minute
         if not rate:
             return True

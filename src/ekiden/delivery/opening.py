@@ -4,10 +4,13 @@ Rules
 1. Hosts are tried in the order of the road; one that failed lately comes last. A host that cannot be reached or does
    not want the session (whatever its code: it speaks about us, not about a letter) gives way to the next. When none is
    left, the reason is what a host said, if one spoke, else why it could not be reached: delayed, never failed.
-2. Opportunistic TLS whose handshake fails is left away on a new connection, and remembered; stricter TLS never is.
+2. A handshake that went on from an earlier session and fails is tried once more without. Opportunistic TLS whose
+   handshake fails then is left away on a new connection, and remembered; stricter TLS never is.
 3. The family that worked for a host is tried first there, for a while (`memory`); else the order of the road stands.
 4. A source address that this machine does not have delays, with the key that names it: no fault of the host.
 5. One connection at a time: it holds its place in the site's budget, so nothing races (DESIGN §4).
+6. Each connection attempt needs leave of the site's rate (`Leave`). Without, the opening ends with `LATER`: the next
+   goes on with the hosts that did not fail lately. When all of them did, that is the verdict.
 
 Called by a site, within one task; `owner` (the site) gets the callbacks of the connection, whose `tag` is its `Line`.
 """
@@ -15,7 +18,7 @@ Called by a site, within one task; `owner` (the site) gets the callbacks of the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -34,6 +37,12 @@ from ekiden.proto.smtp.client_events import ClientSettings
 
 #: Of a host that no connection came about with (RFC 3463 §3.5: no answer from host).
 UNREACHED: Final = "4.4.1"
+#: The rate of the site's connections leaves none for now; there are hosts that may work.
+LATER: Final = NoRoad(451, "4.4.5", "the connections a minute are used up")
+
+#: Asked before each connection attempt: does the rate of the site's connections allow one?
+Leave = Callable[[], Awaitable[bool]]
+
 #: What is wrong here, and says nothing about the host (RFC 3463 §3.4: system incorrectly configured).
 MISCONFIGURED: Final = "4.3.5"
 
@@ -51,13 +60,16 @@ class Opener:
         self._helo_name = helo_name
         self._within = within
 
-    async def open(self, hosts: Sequence[Host], owner: ConnectionOwner, berth: Berth) -> NoRoad | None:
+    async def open(self, hosts: Sequence[Host], owner: ConnectionOwner, berth: Berth, leave: Leave) -> NoRoad | None:
         """`berth` goes with the line. None: the session is ready (and has its letters already), or no longer needed."""
         reason: NoRoad | None = None
         told = False
         memory, now = self._memory, self._clock.monotonic()
         for host in in_order(hosts, memory, now):
-            reply = await self._try_host(host, owner, berth)
+            try:
+                reply = await self._try_host(host, owner, berth, leave)
+            except _WithoutLeave:
+                return LATER if reason is None or self._may_work(hosts, reason) else reason
             if reply is None:
                 memory.note_works(host.where)
                 _note_family(hosts, host, memory, self._clock.monotonic())
@@ -71,18 +83,29 @@ class Opener:
                 reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
         return reason
 
-    async def _try_host(self, host: Host, owner: ConnectionOwner, berth: Berth) -> Reply | None:
-        """None: ready. Else why not."""
+    def _may_work(self, hosts: Sequence[Host], reason: NoRoad) -> bool:
+        now = self._clock.monotonic()
+        return reason.status != MISCONFIGURED and not all(self._memory.has_failed(host.where, now) for host in hosts)
+
+    async def _try_host(self, host: Host, owner: ConnectionOwner, berth: Berth, leave: Leave) -> Reply | None:
+        """None: ready. Else why not. Raises _WithoutLeave."""
         if host.opportunistic and self._memory.is_plain(host.where, self._clock.monotonic()):
-            return await self._session(_in_the_clear(host), owner, berth, [])
-        tls_failed: list[bool] = []
-        reply = await self._session(host, owner, berth, tls_failed)
-        if reply is None or not (tls_failed and host.opportunistic):
+            return (await self._session(_in_the_clear(host), owner, berth, leave))[0]
+        resumes = self._connector.resumes(host.tls)
+        reply, tls_failed = await self._session(host, owner, berth, leave)
+        if tls_failed and resumes:
+            reply, tls_failed = await self._session(host, owner, berth, leave)
+        if not (tls_failed and host.opportunistic):
             return reply
         self._memory.note_plain(host.where, self._clock.monotonic())
-        return await self._session(_in_the_clear(host), owner, berth, [])
+        return (await self._session(_in_the_clear(host), owner, berth, leave))[0]
 
-    async def _session(self, host: Host, owner: ConnectionOwner, berth: Berth, tls_failed: list[bool]) -> Reply | None:
+    async def _session(
+        self, host: Host, owner: ConnectionOwner, berth: Berth, leave: Leave
+    ) -> tuple[Reply | None, bool]:
+        """None: ready; else why not, and whether the TLS handshake failed."""
+        if not await leave():
+            raise _WithoutLeave
         line = Line(host, asyncio.get_running_loop().create_future(), berth)
         login, source = host.credentials, host.source
         settings = ClientSettings(
@@ -99,14 +122,17 @@ class Opener:
             reply = await line.opened
         except ConnectFailed as error:
             if error.kind == "source":
-                return _no_source(host, error)
-            return Reply(421, "4.7.5" if error.kind == "tls" else UNREACHED, str(error))
+                return _no_source(host, error), False
+            is_tls = error.kind == "tls"
+            return Reply(421, "4.7.5" if is_tls else UNREACHED, str(error)), is_tls
         except BaseException:
             connection.abort()
             raise
-        if reply is not None and connection.tls_failed:
-            tls_failed.append(True)
-        return reply
+        return reply, reply is not None and connection.tls_failed
+
+
+class _WithoutLeave(Exception):
+    """See rule 6."""
 
 
 def _in_the_clear(host: Host) -> Host:

@@ -46,6 +46,9 @@ class SocketConnector:
         self._tls = ClientTls(clock)
         self.wires = WireSet(loop, clock)
 
+    def resumes(self, tls: TlsMode) -> bool:
+        return (tls.allowed or tls.implicit) and self._tls.resumes(tls)
+
     async def connect(
         self, host: Endpoint | str, user: WireUser, tls: TlsMode, *, within: float, source: str = ""
     ) -> Wire:

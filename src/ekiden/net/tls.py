@@ -102,6 +102,11 @@ class ClientTls:
         self._opportunistic = self._opportunistic or _client_context(self._clock, verify=False)
         return TlsSide(self._opportunistic, server_side=False, server_name=mode.name)
 
+    def resumes(self, mode: TlsMode) -> bool:
+        """A handshake would go on from an earlier session."""
+        context = self._verifying if mode.verify else self._opportunistic
+        return context is not None and context.sessions.find(mode.name) is not None
+
     @staticmethod
     def forget_session(side: TlsSide) -> None:
         if isinstance(side.context, ResumingContext):

@@ -55,7 +55,9 @@ class Concurrency:
         self.allowed = float(min(START, most))
         self._quick_start = True
         self._settled = 0.0
-        self._forget_speed()
+        self._best = self._best_before = inf
+        self._best_until = self._judged = -inf
+        self._slow = 0
 
     def succeed(self) -> None:
         """A letter got an answer that speaks of the letter, and not of us or of the site."""

@@ -136,3 +136,6 @@ class Connector(Protocol):
 
         `within`: seconds for connecting and, for implicit TLS, the handshake. `source`: local address to bind, ''
         for any. Raises ConnectFailed."""
+
+    def resumes(self, tls: TlsMode) -> bool:
+        """A handshake in this mode would go on from an earlier session (which is forgotten when that fails)."""

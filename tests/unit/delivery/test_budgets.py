@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ekiden.config.model import Site
 from ekiden.model.events import SiteState
+from ekiden.ports.wire import ConnectFailed
 from tests.fakes.smtp_server import STALL, FakeSmtpServer
 from tests.unit.delivery.post_office import PostOffice, config
 
@@ -140,6 +141,37 @@ async def test_connections_a_minute_are_never_exceeded() -> None:
         windows = [later - earlier for earlier, later in zip(opened, opened[60:], strict=False)]
         assert max(windows) <= 6
         assert opened[-1] > 10
+
+
+async def test_each_host_that_is_tried_counts_in_connections_a_minute() -> None:
+    sites = [Site(match=SITE, connections_per_minute=6, letters_per_connection=1)]
+    async with PostOffice(config(sites=sites)) as office:
+        far = FakeSmtpServer()
+        office.server("far.test", ConnectFailed("refused", "no"), ConnectFailed("refused", "no"), far)
+        for number in range(8):
+            await office.send(f"{number}@far.test")
+        tried = [0]
+        for second in range(300):
+            await office.pass_time(1)
+            tried.append(len(office.connector.calls))
+            if second % 70 == 0:
+                office.delivery._memory.clear()  # the first two are tried again
+        assert max(later - earlier for earlier, later in zip(tried, tried[60:], strict=False)) <= 6
+        assert len(far.letters) == 8
+        assert all(set(event.outcomes) == {"relayed"} for event in office.attempts)
+
+
+async def test_a_rate_does_not_keep_the_verdict_on_hosts_that_all_fail() -> None:
+    """One attempt a minute, two hosts: after the second the letter is delayed, and not before."""
+    async with PostOffice(config(sites=[Site(match=SITE, connections_per_minute=1)])) as office:
+        office.server("far.test", ConnectFailed("refused", "no"), ConnectFailed("timeout", "no"))
+        letter = await office.send("a@far.test")
+        await office.pass_time(30)
+        assert len(office.connector.calls) == 1
+        assert await office.kinds(letter) == []
+        await office.pass_time(120)
+        assert len(office.connector.calls) >= 2
+        assert await office.kinds(letter) == ["delayed"]
 
 
 async def test_hosts_that_never_answer_do_not_keep_out_those_that_do() -> None:

@@ -1,4 +1,4 @@
-"""Which host and family comes first, and from which of our addresses."""
+"""Which host and family comes first, from which of our addresses, and what follows when TLS fails."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ekiden.delivery.opening import in_order
 from ekiden.delivery.routing import Host
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode
 from tests.fakes.smtp_server import FakeSmtpServer
+from tests.fakes.wire import FakeWire
 from tests.unit.delivery.post_office import PostOffice
 
 FOUR, SIX = Endpoint("20.0.0.1", 25), Endpoint("2a00:1450::1", 25)
@@ -164,3 +165,26 @@ async def test_a_source_that_is_not_ours_delays_and_names_its_key() -> None:
         assert 'source of [[route]] "route.test"' in outcome.text
         assert "192.0.2.2" in outcome.text
         assert not office.delivery._memory.has_failed(FOUR, office.clock.monotonic())
+
+
+@pytest.mark.parametrize(("handshakes", "plain"), [(["bad", "good"], False), (["bad", "bad"], True)])
+async def test_a_resumed_handshake_that_fails_is_tried_once_more_before_plain_text(
+    handshakes: list[str], plain: bool
+) -> None:
+    async with PostOffice() as office:
+        far = FakeSmtpServer(tls="good")
+        office.server("far.test", far)
+        office.connector.resuming.add("mx0.far.test")
+        outcomes = [*handshakes, "good"]
+
+        def serve(wire: FakeWire) -> None:
+            far.tls = outcomes.pop(0)
+            far(wire)
+
+        (where,) = office.connector.targets
+        office.connector.targets[where] = serve
+        letter = await office.send("a@far.test")
+        await office.settle()
+        assert await office.kinds(letter) == ["relayed"]
+        assert [tls.allowed for _, tls in office.connector.calls] == [True, True, False][: 3 if plain else 2]
+        assert (office.attempts[0].tls == "") is plain
