@@ -146,7 +146,7 @@ class Works:
     async def free_dead_claims(self) -> None:
         """After a worker died: what it held is tried again, by whoever claims it first; its slots are free, too."""
         await self.spool.free_dead_claims()
-        self.delivery.nudge()
+        self.delivery.heard_ring()
 
     async def drain(self, within: float) -> None:
         """Accepts nothing new; waits for transactions and attempts under way, `within` seconds at most."""

@@ -47,11 +47,13 @@ from ekiden.model.events import SiteState
 from ekiden.model.mailbox import domain_key
 from ekiden.model.outcome import OutcomeKind
 from ekiden.policy.next_hop import NextHops
-from ekiden.policy.retry import attempts_by, schedule_of
+from ekiden.policy.retry import attempts_by
 from ekiden.ports.spool import BY_HAND, Claim, SpoolFailed, Suspension
 
 #: How many seconds of its pace a site may hold when that is half the window.
 HORIZON: Final = 10.0
+#: Seconds between two rings for letters that were accepted and not claimed, a thousand a second perhaps.
+RING_PAUSE: Final = 0.5
 #: Letters at once that a person wants to be tried, of sites that are barred: one of them is the probe.
 BY_HAND_AT_ONCE: Final = 20
 #: What is put off for a slow site comes again after this long at most, in seconds: it may have recovered.
@@ -87,6 +89,7 @@ class Delivery:
         self._sweep = Sweep(tools.spool, tools.window, tools.clock)
         self._reading: asyncio.Task[None] | None = None
         self._draining = False
+        self._ring_after = 0.0
         self._empty = asyncio.Event()
         self._deadline: float | None = None
         self._loop_task: asyncio.Task[None] | None = None
@@ -103,8 +106,8 @@ class Delivery:
 
     def start(self) -> None:
         """Begins to deliver. Needs a running loop."""
-        self._window.attach(self._take_born, self._scheduler.nudge)
-        self._tools.wakeup.on_ring(self._heard_ring)
+        self._window.attach(self._take_born, self._accepted_unclaimed)
+        self._tools.wakeup.on_ring(self.heard_ring)
         self._loop_task = self._tasks.spawn(self._scheduler.run(), "delivery.schedule")
 
     def tick(self, now: float) -> None:
@@ -178,7 +181,6 @@ class Delivery:
     def _configure(self, config: Config, secrets: Mapping[str, Credentials]) -> None:
         self._delivery = config.delivery
         self._next_hops = NextHops(config)
-        self._schedule = schedule_of(config.delivery)
         self._settler.configure(config, self._next_hops)
         self._local.configure(_home(config))
         self._ways.configure(config, self._surroundings(config, secrets))
@@ -217,11 +219,19 @@ class Delivery:
 
     # -- sites -------------------------------------------------------------------------------------------------------
 
-    def _heard_ring(self) -> None:
-        """Another worker gave back legs or a slot."""
+    def heard_ring(self) -> None:
+        """Another worker gave back legs or a slot, or died with them."""
         if not self._draining:
             self._ways.heard_ring()
             self._scheduler.nudge()
+
+    def _accepted_unclaimed(self) -> None:
+        """Our window is full; another worker may have room. Rung seldom: who is rung goes on until nothing is due."""
+        self._scheduler.nudge()
+        now = self._clock.monotonic()
+        if now >= self._ring_after:
+            self._ring_after = now + RING_PAUSE
+            self._tools.wakeup.ring()
 
     def _close_idle(self) -> None:
         """The budget is used up."""
@@ -299,11 +309,10 @@ class Delivery:
     def _attempts(self, claim: Claim) -> int:
         """Made, or missed because the site rests: a route of last resort (`after_attempts`) must not wait for that."""
         attempts = claim.leg.attempts
-        failures = self._ways.failures_of(claim.leg.next_hop)
-        if failures <= attempts:
+        failed = self._ways.failures_of(claim.leg.next_hop)
+        if failed is None or failed[0] <= attempts:
             return attempts
-        age = self._clock.now() - claim.envelope.arrived
-        return max(attempts, attempts_by(age, failures, self._schedule))
+        return max(attempts, attempts_by(self._clock.now() - claim.envelope.arrived, *failed))
 
     def _feed(self, key: str, claim: Claim) -> None:
         site: Site | LocalSite | None = self._local if key == LOCAL else self._ways.site_of(key)

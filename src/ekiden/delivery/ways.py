@@ -73,7 +73,8 @@ class Ways:
         self._to_ask: deque[Way] = deque()
         self._asking = 0
         self._barred: set[str] = set()
-        self._failures: dict[str, int] = {}  # outlives the ways, which a probe makes anew
+        #: With the schedule of their site; outlives the ways, which a probe makes anew.
+        self._failures: dict[str, tuple[int, RetrySchedule]] = {}
         self._full: set[str] = set()
         self._suspended: dict[str, str] = {}
         self._most_waiting = 1
@@ -169,7 +170,7 @@ class Ways:
             self._failures.clear()
         if site.is_avoided:
             self._barred |= site.keys
-            self._failures |= dict.fromkeys(site.keys, site.barrier.failures)
+            self._failures |= dict.fromkeys(site.keys, (site.barrier.failures, site.rules.retry))
         else:
             self._barred -= site.keys
             if not site.barrier.failures:
@@ -188,9 +189,9 @@ class Ways:
         way = self._ways.get(key)
         return None if way is None or way.site is None else way.site.rules.retry
 
-    def failures_of(self, key: str) -> int:
-        """How often in a row its site had failed as a whole when it was barred last."""
-        return self._failures.get(key, 0)
+    def failures_of(self, key: str) -> tuple[int, RetrySchedule] | None:
+        """How often in a row its site had failed as a whole when it was barred last, and that site's schedule."""
+        return self._failures.get(key)
 
     def take_waiting(self) -> list[Attempt]:
         """All that wait for a road, and at the sites; they are nobody's here then."""

@@ -99,6 +99,26 @@ async def test_a_slot_given_back_is_taken_again_at_once() -> None:
         assert sorted(far.paths) == [f"two{number}@far.test" for number in range(5)]
 
 
+async def test_what_one_worker_has_no_room_for_another_takes_at_once() -> None:
+    settings = config(window_letters=4, connections_per_site=1)
+    async with PostOffice(settings, workers=2) as one, PostOffice(settings, beside=one, workers=2) as two:
+        one.server("stuck.test", FakeSmtpServer({"CONNECT": STALL}))
+        one.server("far.test", far := FakeSmtpServer())
+        for number in range(4):
+            await one.send(f"{number}@stuck.test")
+            await one.settle()
+        await one.pass_time(1)  # the other worker has looked, and would look again in two seconds
+        assert not one.window.has_room(1)
+        before = two.bell.rings
+        await one.send("a@far.test")
+        await one.settle()
+        assert far.paths == ["a@far.test"]
+        assert (one.bell.rings, two.bell.rings) == (1, before)
+        for number in range(3):
+            await one.send(f"{number}@far.test")
+        assert one.bell.rings == 1  # not for each of thousands
+
+
 async def test_slots_that_cannot_be_asked_for_delay_and_are_told() -> None:
     async with PostOffice() as office:
         far = FakeSmtpServer()

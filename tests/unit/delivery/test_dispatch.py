@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ekiden.config.model import Route
+from ekiden.config.model import Route, Site
 from ekiden.delivery import schedule
 from ekiden.model.events import InternalFault
 from ekiden.ports.spool import Selection, SpoolFailed, Steer
@@ -310,6 +310,20 @@ async def test_a_site_that_rests_does_not_keep_letters_from_the_last_resort() ->
         await office.pass_time(700, step=10)
         assert resort.letters == []  # three attempts take longer
         await office.pass_time(1800, step=10)
+        assert len(resort.letters) == 30
+
+
+async def test_the_last_resort_comes_by_the_schedule_of_the_site() -> None:
+    last = Route(match="*", after_attempts=3, to=("smtp://10.0.0.9",))
+    sites = [Site(match="far.test", retry_first=10.0, retry_factor=1.0)]
+    async with PostOffice(config(last, sites=sites)) as office:
+        resort = FakeSmtpServer()
+        office.connector.targets[Endpoint("10.0.0.9", 25)] = resort
+        office.server("far.test", ConnectFailed("refused", "nobody there"))
+        for number in range(30):
+            await office.send(f"x{number}@far.test")
+        await office.settle()
+        await office.pass_time(300, step=10)
         assert len(resort.letters) == 30
 
 

@@ -61,6 +61,8 @@ async def test_deep_in_a_backlog_everybody_is_reported_once(monkeypatch: pytest.
     async with PostOffice(SOON) as office, PostOffice(SOON, beside=office) as other:
         office.server("far.test", FakeSmtpServer())
         await suspend(office)
+        other.delivery.tick(other.clock.monotonic())
+        await other.settle()
         letters = [await office.send(f"{number}@far.test", claim=False) for number in range(40)]
         for _ in range(130):
             await office.pass_time(1)
