@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,6 +48,7 @@ from ekiden.net.listener import Doors, DoorService
 from ekiden.net.resolver import DnsResolver
 from ekiden.net.tls import TlsFailed, load_certificate
 from ekiden.net.wire import TlsSide
+from ekiden.policy.descriptors import outbound_connections
 from ekiden.policy.next_hop import NextHops
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ServerUser
@@ -115,6 +118,7 @@ class Works:
             slots=self.slots,
             wakeup=self.bell,
             workers=self.config.workers or os.cpu_count() or 1,
+            connections=outbound_connections(_descriptors(), self.config.limits.sessions),
         )
 
     @property
@@ -274,3 +278,9 @@ def _load_tls(config: Config) -> TlsSide | None:
         return load_certificate(config.tls.certificate, config.tls.private_key).side
     except TlsFailed as error:
         raise StartRefused(f"tls.{error.key}: {error}") from None
+
+
+def _descriptors() -> int:
+    """Of this process; no limit is a large one."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

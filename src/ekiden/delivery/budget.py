@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-#: Below the 1,024 descriptors that a process gets on most systems unless it asks for more, as our workers do.
+#: Where nobody counted the descriptors (`policy.descriptors`): below the 1,024 that a process gets on most systems.
 CONNECTIONS: Final = 600
 #: Seconds that an opening may take while others wait for its place. A connection to the other end of the world with
 #: greeting, EHLO and TLS takes one and a half.

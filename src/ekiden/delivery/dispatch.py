@@ -69,7 +69,7 @@ class Delivery:
         self._clock = tools.clock
         self._faults = Faults(tools.events, tools.clock, tools.random)
         self._tasks = Tasks(self._faults)
-        self._budget = Budget(reclaim=self._close_idle)
+        self._budget = Budget(tools.connections, reclaim=self._close_idle)
         self._memory = HostMemory()
         self._proven: dict[str, float] = {}
         self._ways = Ways(nudge=self.nudge, told=self._tell_barred)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ekiden.delivery.budget import CONNECTIONS
 from ekiden.model.ids import IdSequence
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory
@@ -18,7 +19,8 @@ from ekiden.spool.window import Window
 
 
 class Tools(NamedTuple):
-    """`ids`: of this incarnation; the names of our reports come from it. `workers`: how many deliver here."""
+    """`ids`: of this incarnation; the names of our reports come from it. `workers`: how many deliver here.
+    `connections`: that this worker may have open at once."""
 
     spool: Spool
     window: Window
@@ -33,3 +35,4 @@ class Tools(NamedTuple):
     slots: Slots
     wakeup: Wakeup
     workers: int = 1
+    connections: int = CONNECTIONS
