@@ -207,6 +207,7 @@ def test_letters_of_a_killed_worker_are_delivered(server: LabServer) -> None:
             os.kill(pid, signal.SIGKILL)
             silent.accept()[0].close()
     assert workers(server) != [pid]
+    assert [event["legs"] for event in events(server, "claims.freed")] == [1]
 
 
 def test_a_worker_that_stands_still_is_killed(server: LabServer) -> None:

@@ -39,6 +39,7 @@ from ekiden.delivery.dispatch import Delivery
 from ekiden.delivery.routing import Credentials, Routing
 from ekiden.delivery.tools import Tools
 from ekiden.model.door import DOORS, Door
+from ekiden.model.events import ClaimsFreed
 from ekiden.model.ids import IdSequence
 from ekiden.model.reply import Reply
 from ekiden.net.balance import Balance
@@ -129,7 +130,7 @@ class Works:
 
     async def start(self) -> None:
         """Frees what dead workers held, and begins to deliver."""
-        await self.spool.free_dead_claims()
+        await self._free_dead_claims()
         await self.delivery.prepare()
         self.delivery.start()
 
@@ -149,8 +150,12 @@ class Works:
 
     async def free_dead_claims(self) -> None:
         """After a worker died: what it held is tried again, by whoever claims it first; its slots are free, too."""
-        await self.spool.free_dead_claims()
+        await self._free_dead_claims()
         self.delivery.heard_ring()
+
+    async def _free_dead_claims(self) -> None:
+        if legs := await self.spool.free_dead_claims():
+            self.events.emit(ClaimsFreed(legs=legs))
 
     async def drain(self, within: float) -> None:
         """Accepts nothing new; waits for transactions and attempts under way, `within` seconds at most."""

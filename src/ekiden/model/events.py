@@ -121,6 +121,14 @@ class PossibleDuplicate(Event, tag="duplicate.possible", kw_only=True):
     reason: str = ""
 
 
+class ClaimsFreed(Event, tag="claims.freed", kw_only=True):
+    """A worker was killed with so many `legs` in hand; they are tried again. Those that it had sent without recording
+    it arrive twice: which ones nobody knows, `legs` at most."""
+
+    legs: int
+    level: str = "warning"
+
+
 class SiteState(Event, tag="site.state", kw_only=True):
     """Whether a worker sends to a site (the set of MX hosts that `next_hops`, the first few, lead to). `what`: resting
     (it failed as a whole), slots (all connections it may have are in use by other workers), suspended (by a person),
