@@ -315,7 +315,8 @@ class Delivery:
         return max(attempts, attempts_by(self._clock.now() - claim.envelope.arrived, *failed))
 
     def _feed(self, key: str, claim: Claim) -> None:
-        site: Site | LocalSite | None = self._local if key == LOCAL else self._ways.site_of(key)
+        site: Site | LocalSite | None
+        site = self._local if key == LOCAL and not self._ways.local_is_suspended else self._ways.site_of(key)
         if site is None:
             self._ways.wait(Attempt(claim), key)
         elif self._is_clogged_by(site):

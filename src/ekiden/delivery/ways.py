@@ -26,7 +26,7 @@ from ekiden.delivery.barrier import Bar
 from ekiden.delivery.routing import Host, NoRoad, Road
 from ekiden.delivery.site import Site
 from ekiden.delivery.surroundings import Surroundings
-from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX
+from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX
 from ekiden.model.outcome import OutcomeKind
 from ekiden.policy.retry import RetrySchedule
 from ekiden.policy.site_rules import SiteRules, rules_for
@@ -61,7 +61,8 @@ class Way:
 
 
 class Ways:
-    """`nudge`: keys that were avoided no longer are. `told`: a site was barred or is no longer."""
+    """`nudge`: keys that were avoided no longer are. `told`: a site was barred or is no longer. `local_is_suspended`:
+    our own mailboxes are, whose letters then belong here, too."""
 
     def __init__(self, *, nudge: Callable[[], None], told: Callable[[Site], None]) -> None:
         self._nudge = nudge
@@ -77,6 +78,7 @@ class Ways:
         self._failures: dict[str, tuple[int, RetrySchedule]] = {}
         self._full: set[str] = set()
         self._suspended: dict[str, str] = {}
+        self.local_is_suspended = False
         self._most_waiting = 1
         self._config: Config
         self._around: Surroundings
@@ -150,6 +152,7 @@ class Ways:
         if suspended == self._suspended:
             return
         self._suspended = suspended
+        self.local_is_suspended = LOCAL in suspended
         for site in list(self._sites.values()):
             self._judge(site)
             for key in list(site.keys):

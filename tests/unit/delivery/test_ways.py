@@ -208,6 +208,21 @@ async def test_what_was_suspended_before_the_start_gets_nothing_from_the_first_m
         assert len(await office.queued()) == 2
 
 
+async def test_our_own_mailboxes_can_be_suspended() -> None:
+    async with PostOffice() as office:
+        await office.spool.suspend_site(Suspension("local", None, "the disk is being changed", "root"))
+        await office.pass_time(2)
+        letter = await office.send("alice@example.test")
+        await office.send("alice@example.test", claim=False)
+        await office.pass_time(2)
+        assert office.mailbox("alice@example.test") == []
+        assert (await office.queued(letter))[0].legs[0].attempts == 0
+        await office.spool.suspend_site(Suspension("mx:far.test", None, "", "root"))
+        await office.spool.resume_site("local")
+        await office.pass_time(3)
+        assert len(office.mailbox("alice@example.test")) == 2
+
+
 async def test_a_start_does_not_fail_because_nobody_knows_what_is_suspended() -> None:
     office, far = PostOffice(), FakeSmtpServer()
     office.server("far.test", far)
