@@ -14,6 +14,7 @@ import pytest
 from ekiden.lab.server import LabServer, free_ports
 from tests.integration.conftest import eventually
 from tests.integration.counting_sink import CountingSink
+from tests.integration.next_hops import start_patched
 from tests.integration.test_mx import name_server
 
 TRUSTED = 'relay = { trusted_networks = ["127.0.0.1"] }\n'
@@ -34,8 +35,7 @@ class House:
         for _ in range(count):
             self.sent += 1
             tokens.add(f"t{self.sent}-")
-            with smtplib.SMTP("127.0.0.1", self.server.ports["relay"], local_hostname="x.test", timeout=60) as client:
-                client.sendmail("bob@example.test", [f"c@{domain}"], f"Subject: t{self.sent}-\r\n\r\nhello\r\n")
+            send(self.server, domain, f"t{self.sent}-")
         return tokens
 
     def listed(self, *options: str) -> list[Any]:
@@ -51,6 +51,11 @@ class House:
             return [leg["why"] for leg in self.listed(*options)]
 
         eventually(lambda: words() == [why] * count, f"{count} letters: {why}")
+
+
+def send(server: LabServer, domain: str, token: str) -> None:
+    with smtplib.SMTP("127.0.0.1", server.ports["relay"], local_hostname="x.test", timeout=60) as client:
+        client.sendmail("bob@example.test", [f"c@{domain}"], f"Subject: {token}\r\n\r\nhello\r\n")
 
 
 def arrive(sink: CountingSink, wanted: set[str]) -> None:
@@ -120,6 +125,31 @@ def test_rerouted_letters_come_to_the_other_host(house: House) -> None:
     arrive(house.far, waiting)
     assert house.near.tokens == []
     eventually(lambda: not house.listed(), "the queue is empty")
+
+
+def test_senders_of_what_is_suspended_are_told_once_and_letters_expire(tmp_path: Path) -> None:
+    """By two workers that both look for such letters."""
+    server = LabServer(tmp_path / "home", "example.test", workers=2)
+    server.extra = f'{TRUSTED}delivery = {{ delay_report_after = "2s", expire_after = "9s" }}\n'
+    server.prepare()
+    server.add_account("bob")
+    server.command("queue", "suspend", "far.test", "--reason", "they asked us to pause")
+    start_patched(server, "import ekiden.delivery.sweep as sweep; sweep.PAUSE = 0.5; sweep.AT_ONCE = 7")
+    try:
+        for number in range(20):
+            send(server, "far.test", f"t{number}-")
+        arguments = ("queue", "list", "--json", "--domain", "far.test")
+        eventually(lambda: not json.loads(server.command(*arguments).stdout), "all have expired")
+        eventually(lambda: len(reports(server)) >= 40, "all reports in the log")
+        assert sorted(reports(server)) == ["delayed"] * 20 + ["failed"] * 20
+    finally:
+        server.kill()
+
+
+def reports(server: LabServer) -> list[str]:
+    """Their kinds, out of the log."""
+    events = [json.loads(line) for line in server.log_path.read_text().splitlines()]
+    return [event["kind"] for event in events if event["event"] == "report.made"]
 
 
 @pytest.mark.peer("nsd")

@@ -6,7 +6,7 @@ Rules
    stays longer than `expire_after`.
 2. Once a second a few pages of the queue are read, the oldest first (an id says when a letter came): what is too old,
    or late and not told, is claimed, recorded without an attempt, and reported like any other letter. Then, after
-   `PAUSE`, from the front again. A million letters take a few minutes.
+   `PAUSE`, from the front again. A million letters take two minutes.
 3. Several workers may do it at once: who claims a letter reports it, nobody else.
 
 Called by `dispatch`.
@@ -25,7 +25,7 @@ from ekiden.spool.window import Window
 #: Letters claimed in one step: each may need a report, with up to 64 KiB of the original.
 AT_ONCE: Final = 100
 #: Pages of the queue looked at in one step, as long as nothing is found.
-PAGES: Final = 4
+PAGES: Final = 8
 #: Seconds between two rounds.
 PAUSE: Final = 30.0
 

@@ -18,6 +18,7 @@ from ekiden.storage.sqlite.content import SpoolDraft
 from ekiden.storage.sqlite.reading import ReadOnlySpool
 from ekiden.storage.sqlite.spool import SqliteSpool
 from ekiden.storage.sqlite.writer import MAX_BATCH
+from tests.contract.spool_house import leg, put
 from tests.fakes.clock import FakeClock
 
 
@@ -156,6 +157,21 @@ async def test_a_million_letters_are_read_in_pages(spool, monkeypatch):
     assert sizes == [4, 4, 2]
     await spool.release([], 0.0)
     assert await spool.apply(Selection(), Steer.HOLD, now=0.0) == 0
+
+
+@pytest.mark.parametrize(("page", "scanned"), [(4, 7), (4, 4), (100, 7), (2, 100)])
+async def test_legs_of_one_next_hop_are_found_page_by_page(spool, monkeypatch, page, scanned):
+    monkeypatch.setattr(queries, "PAGE", page)
+    monkeypatch.setattr(queries, "SHAPE_PAGE", scanned)
+    wanted = []
+    for number in range(30):
+        hop = "mx:rare.test" if number % 3 == 0 or number > 24 else "mx:other.test"
+        letter = await put(spool, leg(next_hop=hop), claim=False)
+        if hop == "mx:rare.test":
+            wanted.append(letter)
+    assert [queued.letter for queued in await spool.find(Selection(next_hop="mx:rare.test"))] == wanted
+    assert await spool.find(Selection(next_hop="mx:nobody.test")) == []
+    assert await spool.apply(Selection(next_hop="mx:rare.test"), Steer.HOLD, now=0.0) == len(wanted)
 
 
 @pytest.mark.parametrize("steer", list(Steer))

@@ -56,6 +56,8 @@ decode_entry = msgspec.msgpack.Decoder(TrailEntry).decode
 
 #: What `leg_of` takes.
 COLUMNS: Final = "letter, number, next_hop, flow, priority, attempts, next_attempt, claimed_by, hold_reason, recipients"
+#: Legs behind one, of letters below another; conditions may follow.
+_LEGS: Final = f"SELECT {COLUMNS} FROM leg WHERE (letter, number) > (?, ?) AND letter < ?"
 #: What an INTEGER of SQLite can hold.
 _LARGEST: Final = (1 << 63) - 1
 
@@ -154,21 +156,37 @@ class Queries:
 
     def _meant(self, selection: Selection, after: LegKey) -> tuple[list[Any], LegKey | None]:
         first, end = id_range(selection)
-        page = rows(
-            self._connection,
-            f"SELECT {COLUMNS} FROM leg WHERE (letter, number) > (?, ?) AND letter < ? ORDER BY letter, number LIMIT ?",
-            (*max(after, (first, -1)), min(end, _LARGEST), PAGE),
-        )
-        more = page[-1][:2] if len(page) == PAGE else None
+        start, stop = max(after, (first, -1)), min(end, _LARGEST)
+        if selection.next_hop:
+            page, more = self._of_next_hop(selection.next_hop, start, stop)
+        else:
+            page = rows(self._connection, f"{_LEGS} ORDER BY letter, number LIMIT ?", (*start, stop, PAGE))
+            more = page[-1][:2] if len(page) == PAGE else None
         if selection.state:
             page = [row for row in page if _state(row) == selection.state]
-        if selection.next_hop:
-            page = [row for row in page if row[2] == selection.next_hop]
         if asks_for_recipients(selection):
             page = [row for row in page if means_recipients(selection, decode_recipients(row[9]))]
         if asks_for_envelope(selection):
             page = self._of_letters_meant(selection, page)
         return page, more
+
+    def _of_next_hop(self, next_hop: str, start: LegKey, stop: int) -> tuple[list[Any], LegKey | None]:
+        """PAGE legs at most, of the next SHAPE_PAGE ones: SQLite passes over what goes elsewhere."""
+        bounds = rows(
+            self._connection,
+            "SELECT letter, number FROM leg WHERE (letter, number) > (?, ?) AND letter < ?"
+            " ORDER BY letter, number LIMIT 1 OFFSET ?",
+            (*start, stop, SHAPE_PAGE - 1),
+        )
+        last = bounds[0] if bounds else (stop - 1, _LARGEST)
+        page = rows(  # it is `letter < ?` that ends the scan
+            self._connection,
+            f"{_LEGS} AND (letter, number) <= (?, ?) AND next_hop = ? ORDER BY letter, number LIMIT ?",
+            (*start, last[0] + 1, *last, next_hop, PAGE),
+        )
+        if len(page) == PAGE:
+            return page, page[-1][:2]
+        return page, last if bounds else None
 
     def _of_letters_meant(self, selection: Selection, page: Sequence[Any]) -> list[Any]:
         found, letter, is_meant = [], -1, False
