@@ -207,6 +207,7 @@ def test_letters_of_a_killed_worker_are_delivered(server: LabServer) -> None:
             os.kill(pid, signal.SIGKILL)
             silent.accept()[0].close()
     assert workers(server) != [pid]
+    server.stop()  # the log is complete
     assert [event["legs"] for event in events(server, "claims.freed")] == [1]
 
 
