@@ -173,8 +173,12 @@ def test_a_suspended_mx_host_keeps_all_its_domains_and_says_so(tmp_path: Path) -
         text = server.command("queue", "list").stdout
         assert "a person suspended its site: a.hosts.test b.hosts.test" in text
         assert "they asked us to pause" in text
-        (site,) = json.loads(server.command("queue", "sites", "--json").stdout)
-        assert (site["state"], site["waiting"]) == ("suspended", 8)
+
+        def told() -> bool:
+            (site,) = json.loads(server.command("queue", "sites", "--json").stdout)
+            return bool(site["state"] == "suspended" and site["waiting"] == 8)
+
+        eventually(told, "one site with all letters")
         assert sink.connected == []
         server.command("queue", "resume", "a.hosts.test")
         arrive(sink, kept)

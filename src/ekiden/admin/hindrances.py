@@ -1,7 +1,8 @@
 """What keeps letters from their sites: suspensions by people, and what workers say of sites. Pure.
 
 Rules
-1. Two workers may say different things of a site: the worst counts, of two equal ones the one that lasts longer.
+1. Two workers may say different things of a site: the worst counts, of two equal ones the one that lasts longer. What
+   next hops lead there, each knows in part: together they know all.
 2. A suspension is known at once; what workers say, when they said it: a second or a few later.
 
 Read by `QueueView.hindrances`; used by every face that says why a letter waits.
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Final
+
+import msgspec
 
 from ekiden.admin.sites import next_hop_of, suspension_of
 from ekiden.ports.spool import SiteStatus, Suspension
@@ -25,13 +28,15 @@ class Hindrances:
     def __init__(self, suspensions: Sequence[Suspension] = (), statuses: Iterable[SiteStatus] = ()) -> None:
         self._suspensions = suspensions
         worst: dict[str, SiteStatus] = {}
-        by_hop: dict[str, SiteStatus] = {}
+        hops: dict[str, set[str]] = {}
         for status in statuses:
+            hops.setdefault(status.site, set()).update(status.next_hops)
             _keep_worse(worst, status.site, status)
+        self.sites = [msgspec.structs.replace(worst[name], next_hops=sorted(hops[name])) for name in sorted(worst)]
+        self._by_hop: dict[str, SiteStatus] = {}
+        for status in self.sites:
             for next_hop in status.next_hops:
-                _keep_worse(by_hop, next_hop, status)
-        self._by_hop = by_hop
-        self.sites = [worst[name] for name in sorted(worst)]
+                _keep_worse(self._by_hop, next_hop, status)
 
     def suspension_of(self, next_hop: str, now: float) -> Suspension | None:
         """A suspension of just this next hop; one of its MX host is what its site says."""

@@ -16,11 +16,19 @@ def test_of_two_workers_words_the_worse_counts_then_what_lasts_longer():
     limits, short, long = status("limits"), status("resting", until=NOW + 5), status("resting", until=NOW + 9)
     for said in ([limits, short, long], [long, limits, short], [short, long, limits]):
         known = Hindrances((), said)
-        assert known.site_of("mx:far.test") is long
+        assert known.site_of("mx:far.test") == long
         assert known.sites == [long]
     assert Hindrances((), [long, status("suspended")]).sites[0].state == "suspended"
     assert Hindrances((), [status("new kind"), limits]).sites == [limits]
     assert known.site_of("mx:other.test") is None
+
+
+def test_what_leads_to_a_site_is_what_all_workers_know():
+    one, two = status("resting", until=NOW + 5, hops=["mx:a.test"]), status("limits", hops=["mx:b.test", "mx:a.test"])
+    known = Hindrances((), [one, two])
+    (site,) = known.sites
+    assert (site.state, site.next_hops) == ("resting", ["mx:a.test", "mx:b.test"])
+    assert known.site_of("mx:b.test") is site
 
 
 def test_all_that_keeps_anything_is_listed_once():
