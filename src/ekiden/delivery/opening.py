@@ -37,6 +37,8 @@ from ekiden.proto.smtp.client_events import ClientSettings
 
 #: Of a host that no connection came about with (RFC 3463 §3.5: no answer from host).
 UNREACHED: Final = "4.4.1"
+#: Of a host whose TLS handshake failed (RFC 3463 §3.8: cryptographic failure).
+NO_TLS: Final = "4.7.5"
 #: The rate of the site's connections leaves none for now; there are hosts that may work.
 LATER: Final = NoRoad(451, "4.4.5", "the connections a minute are used up")
 
@@ -80,7 +82,7 @@ class Opener:
                 memory.note_failed(host.where, self._clock.monotonic())
             if reason is None or reply.status != UNREACHED or not told:  # what a host said tells more than silence
                 told = reply.status != UNREACHED
-                reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {reply}")
+                reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {_told(host, reply)}")
         return reason
 
     def _may_work(self, hosts: Sequence[Host], reason: NoRoad) -> bool:
@@ -124,7 +126,7 @@ class Opener:
             if error.kind == "source":
                 return _no_source(host, error), False
             is_tls = error.kind == "tls"
-            return Reply(421, "4.7.5" if is_tls else UNREACHED, str(error)), is_tls
+            return Reply(421, NO_TLS if is_tls else UNREACHED, str(error)), is_tls
         except BaseException:
             connection.abort()
             raise
@@ -153,6 +155,13 @@ def _note_family(hosts: Sequence[Host], worked: Host, memory: HostMemory, now: f
     ipv6 = is_ipv6(worked.address)
     if any(host.name == worked.name and host.address and is_ipv6(host.address) != ipv6 for host in hosts):
         memory.note_family(worked.name, now, ipv6=ipv6)
+
+
+def _told(host: Host, reply: Reply) -> str:
+    """What a host said, or what we saw of it, which has no code of its own and need not say again where."""
+    if reply.status in (UNREACHED, NO_TLS):
+        return reply.text.removeprefix(f"{host.where}: ")
+    return str(reply)
 
 
 def _no_source(host: Host, error: ConnectFailed) -> Reply:

@@ -56,6 +56,17 @@ async def test_a_family_that_does_not_work_costs_one_attempt_for_a_while() -> No
         assert [where for where, _ in office.connector.calls][3:] == [SIX, FOUR]
 
 
+async def test_what_we_saw_is_told_without_a_code_that_nobody_said() -> None:
+    async with PostOffice() as office:
+        office.resolver.mx_records["far.test"] = [(1, "mx.far.test")]
+        office.resolver.address_records["mx.far.test"] = [FOUR.address]
+        office.connector.targets[FOUR] = ConnectFailed("refused", f"{FOUR}: Connection refused")
+        letter = await office.send("a@far.test")
+        await office.settle()
+        (entry,) = await office.spool.trail(letter)
+        assert str(entry.outcomes[0].text) == "mx.far.test (20.0.0.1:25): Connection refused"
+
+
 NO_PTR = "550 5.7.25 [2a00:1450::25] has no PTR record"
 
 
