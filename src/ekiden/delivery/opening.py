@@ -82,7 +82,8 @@ class Opener:
                 memory.note_failed(host.where, self._clock.monotonic())
             if reason is None or reply.status != UNREACHED or not told:  # what a host said tells more than silence
                 told = reply.status != UNREACHED
-                reason = NoRoad(451, reply.status if reply.status.startswith("4.") else "4.4.1", f"{host}: {_told(host, reply)}")
+                status = reply.status if reply.status.startswith("4.") else UNREACHED
+                reason = NoRoad(451, status, f"{host}: {_told(host, reply)}")
         return reason
 
     def _may_work(self, hosts: Sequence[Host], reason: NoRoad) -> bool:
