@@ -35,15 +35,39 @@ class LabFailed(Exception):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on right now."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports of 127.0.0.1 that nobody uses right now, none given twice by this process.
+
+    By chance, and below those that the kernel gives to outgoing connections: between this answer and the moment when a
+    server listens, a connection of somebody else must not take the port."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = secrets.randbelow(_PORTS.stop - _PORTS.start) + _PORTS.start
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            ports.append(port)
+    return ports
+
+
+def _lab_ports() -> range:
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+        lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        lowest = 32768
+    return range(10_000, lowest) if lowest > 12_000 else range(61_000, 65_536)
+
+
+_PORTS: Final = _lab_ports()
+_given: set[int] = set()
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as one:
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
 
 
 def fresh_password() -> str:
