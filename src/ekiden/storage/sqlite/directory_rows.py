@@ -1,0 +1,156 @@
+"""The tables of `directory.db`, and every SQL statement about accounts and aliases.
+
+Rules
+1. Methods run in the directory's thread; those that write run in a transaction of `storage.sqlite.directory`.
+2. A contradiction raises DirectoryConflict in the words of `storage.conflicts`, as from every engine.
+
+Called by `storage.sqlite.directory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+
+from ekiden.model.account import Account, Alias, ScramVerifier
+from ekiden.storage import conflicts
+
+STEPS: Final = (
+    (
+        # `id` grows, so that the lowest is the oldest account (storage.lookup: postmaster).
+        """CREATE TABLE account (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            domain TEXT NOT NULL,
+            argon2 TEXT NOT NULL,
+            scram_salt BLOB NOT NULL,
+            scram_iterations INTEGER NOT NULL,
+            scram_stored_key BLOB NOT NULL,
+            scram_server_key BLOB NOT NULL,
+            enabled INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,
+            created REAL NOT NULL,
+            changed REAL NOT NULL
+        ) STRICT""",
+        "CREATE INDEX account_of_domain ON account (domain)",
+        # The last epoch of names that were removed: it only ever grows, also for an account made anew.
+        "CREATE TABLE removed_account (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        """CREATE TABLE alias_target (
+            name TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            domain TEXT NOT NULL,
+            target TEXT NOT NULL,
+            PRIMARY KEY (name, position)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+)
+
+_COLUMNS: Final = (
+    "name, argon2, scram_salt, scram_iterations, scram_stored_key, scram_server_key, enabled, epoch, created, changed"
+)
+
+
+class DirectoryRows:
+    """Also what `storage.lookup` asks of an engine."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def is_enabled(self, name: str) -> bool | None:
+        found = self._one("SELECT enabled FROM account WHERE name = ?", name)
+        return None if found is None else bool(found)
+
+    def targets(self, name: str) -> tuple[str, ...]:
+        rows = self._connection.execute("SELECT target FROM alias_target WHERE name = ? ORDER BY position", (name,))
+        return tuple(row[0] for row in rows)
+
+    def oldest_account(self, domain: str) -> str:
+        if domain:
+            return self._one("SELECT name FROM account WHERE domain = ? ORDER BY id LIMIT 1", domain) or ""
+        return self._one("SELECT name FROM account ORDER BY id LIMIT 1") or ""
+
+    def account(self, name: str) -> Account | None:
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM account WHERE name = ?", (name,)).fetchall()
+        return _account(rows[0]) if rows else None
+
+    def accounts(self, domain: str) -> list[Account]:
+        where, values = ("WHERE domain = ?", (domain,)) if domain else ("", ())
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM account {where} ORDER BY name", values)
+        return [_account(row) for row in rows]
+
+    def insert(self, account: Account) -> None:
+        if self.is_enabled(account.name) is not None:
+            raise conflicts.account_exists(account.name)
+        if self.targets(account.name):
+            raise conflicts.alias_in_the_way(account.name)
+        last = self._one("DELETE FROM removed_account WHERE name = ? RETURNING epoch", account.name) or 0
+        self._connection.execute(
+            f"INSERT INTO account ({_COLUMNS}, domain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_values(account, max(account.epoch, last + 1)), _domain(account.name)),
+        )
+
+    def update(self, account: Account) -> None:
+        epoch = self._one("SELECT epoch FROM account WHERE name = ?", account.name)
+        if epoch is None:
+            raise conflicts.no_account(account.name)
+        if epoch != account.epoch:
+            raise conflicts.changed_meanwhile(account.name)
+        self._connection.execute(
+            f"UPDATE account SET ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE name = ?",
+            (*_values(account, epoch + 1), account.name),
+        )
+
+    def delete(self, name: str) -> None:
+        epoch = self._one("DELETE FROM account WHERE name = ? RETURNING epoch", name)
+        if epoch is None:
+            raise conflicts.no_account(name)
+        self._connection.execute("INSERT OR REPLACE INTO removed_account VALUES (?, ?)", (name, epoch))
+
+    def aliases(self, domain: str) -> list[Alias]:
+        where, values = ("WHERE domain = ?", (domain,)) if domain else ("", ())
+        found: dict[str, list[str]] = {}
+        for name, target in self._connection.execute(
+            f"SELECT name, target FROM alias_target {where} ORDER BY name, position", values
+        ):
+            found.setdefault(name, []).append(target)
+        return [Alias(name, tuple(targets)) for name, targets in found.items()]
+
+    def put_alias(self, alias: Alias) -> None:
+        if self.is_enabled(alias.name) is not None:
+            raise conflicts.account_in_the_way(alias.name)
+        self._write_targets(alias.name, conflicts.added(self.targets(alias.name), alias.targets))
+
+    def remove_alias(self, name: str, target: str) -> None:
+        targets = self.targets(name)
+        if not targets:
+            raise conflicts.no_alias(name)
+        self._write_targets(name, conflicts.removed(name, targets, target) if target else ())
+
+    def _write_targets(self, name: str, targets: tuple[str, ...]) -> None:
+        self._connection.execute("DELETE FROM alias_target WHERE name = ?", (name,))
+        self._connection.executemany(
+            "INSERT INTO alias_target (name, position, domain, target) VALUES (?, ?, ?, ?)",
+            [(name, position, _domain(name), target) for position, target in enumerate(targets)],
+        )
+
+    def _one(self, sql: str, *values: str) -> Any:
+        """The single value asked for, or None."""
+        return self._connection.execute(sql, values).get
+
+
+def _domain(name: str) -> str:
+    return name.rpartition("@")[2]
+
+
+def _account(row: Sequence[Any]) -> Account:
+    name, argon2, salt, iterations, stored_key, server_key, enabled, epoch, created, changed = row
+    scram = ScramVerifier(salt, iterations, stored_key, server_key)
+    return Account(name, argon2, scram, bool(enabled), epoch, created, changed)
+
+
+def _values(account: Account, epoch: int) -> tuple[Any, ...]:
+    s = account.scram
+    head = (account.name, account.argon2, s.salt, s.iterations, s.stored_key, s.server_key)
+    return (*head, int(account.enabled), epoch, account.created, account.changed)
