@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ekiden.model.account import MAX_APP_PASSWORDS, Account, AppPassword
 from ekiden.model.mailbox import address_key
 from ekiden.ports.directory import DirectoryConflict
 
@@ -16,6 +17,22 @@ def no_account(name: str) -> DirectoryConflict:
 
 def changed_meanwhile(name: str) -> DirectoryConflict:
     return DirectoryConflict(f"{name} was changed by somebody else at the same moment; look at it and try again")
+
+
+def no_app_password(name: str, app_password: str) -> DirectoryConflict:
+    what = f"no app password {app_password}" if app_password else "no app passwords"
+    return DirectoryConflict(f"{name} has {what}; `ekiden account app-password list {name}` shows those there are")
+
+
+def check_app_password(account: Account, added: AppPassword) -> None:
+    """Raises DirectoryConflict if the account may not have `added` beside those it has."""
+    if len(account.app_passwords) >= MAX_APP_PASSWORDS:
+        raise DirectoryConflict(f"{account.name} has {MAX_APP_PASSWORDS} app passwords; revoke what is not used first")
+    taken = {word.casefold() for there in account.app_passwords for word in (there.id, there.name)}
+    if added.id.casefold() in taken or added.name.casefold() in taken:
+        raise DirectoryConflict(
+            f"{account.name} has an app password {added.name} already; give this one another name, or revoke that one"
+        )
 
 
 def alias_in_the_way(name: str) -> DirectoryConflict:

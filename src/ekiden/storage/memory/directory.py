@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ekiden.model.account import Account, Alias, DirectoryEntry
+from ekiden.model.account import Account, Alias, AppPassword, DirectoryEntry
 from ekiden.model.mailbox import Mailbox
 from ekiden.storage import conflicts
+from ekiden.storage.app_passwords import in_order, worth_noting
 from ekiden.storage.lookup import find_entry, postmaster_from
 
 
@@ -63,12 +64,10 @@ class MemoryDirectory:
         self._changed()
 
     async def change_account(self, account: Account) -> None:
-        stored = self._accounts.get(account.name)
-        if stored is None:
-            raise conflicts.no_account(account.name)
+        stored = self._stored(account.name)
         if stored.epoch != account.epoch:
             raise conflicts.changed_meanwhile(account.name)
-        self._accounts[account.name] = msgspec.structs.replace(account, epoch=stored.epoch + 1)
+        self._replace(account, epoch=stored.epoch + 1, app_passwords=stored.app_passwords)
         self._changed()
 
     async def remove_account(self, name: str) -> None:
@@ -77,6 +76,32 @@ class MemoryDirectory:
             raise conflicts.no_account(name)
         self._epochs[name] = stored.epoch
         self._changed()
+
+    async def add_app_password(self, account: str, added: AppPassword) -> None:
+        stored = self._stored(account)
+        conflicts.check_app_password(stored, added)
+        self._replace(stored, app_passwords=in_order((*stored.app_passwords, added)))
+        self._changed()
+
+    async def remove_app_password(self, account: str, app_password: str = "") -> None:
+        stored = self._stored(account)
+        left = tuple(there for there in stored.app_passwords if app_password and there.id != app_password)
+        if len(left) == len(stored.app_passwords):
+            raise conflicts.no_app_password(account, app_password)
+        self._replace(stored, app_passwords=left, epoch=stored.epoch + 1)
+        self._changed()
+
+    async def app_password_used(self, account: str, app_password: str, when: float, client: str) -> None:
+        stored = self._accounts.get(account)
+        if stored is None:
+            return
+        used = tuple(
+            msgspec.structs.replace(there, last_used=when, last_client=client)
+            if there.id == app_password and worth_noting(there.last_used, there.last_client, when, client)
+            else there
+            for there in stored.app_passwords
+        )
+        self._replace(stored, app_passwords=used)
 
     async def aliases(self, domain: str = "") -> list[Alias]:
         return [Alias(name, self._aliases[name]) for name in sorted(self._aliases) if _in_domain(name, domain)]
@@ -111,6 +136,15 @@ class MemoryDirectory:
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _stored(self, name: str) -> Account:
+        stored = self._accounts.get(name)
+        if stored is None:
+            raise conflicts.no_account(name)
+        return stored
+
+    def _replace(self, account: Account, **changes: object) -> None:
+        self._accounts[account.name] = msgspec.structs.replace(account, **changes)
 
     def _changed(self) -> None:
         for callback in self._callbacks:

@@ -25,17 +25,21 @@ from typing import Final, TypeVar
 
 import apsw
 
-from ekiden.model.account import Account, Alias, DirectoryEntry
+from ekiden.model.account import Account, Alias, AppPassword, DirectoryEntry
 from ekiden.model.mailbox import Mailbox
 from ekiden.ports.directory import DirectoryFailed
 from ekiden.storage.lookup import find_entry, postmaster_from
 from ekiden.storage.sqlite.connection import open_database
 from ekiden.storage.sqlite.directory_rows import STEPS, DirectoryRows
+from ekiden.storage.sqlite.last_use import LastUse
 from ekiden.storage.sqlite.migrations import migrate
 
 T = TypeVar("T")
 
 APPLICATION_ID: Final = 0x456B4469  # "EkDi"
+
+#: Beside `directory.db`.
+LAST_USE_FILE: Final = "last-use.db"
 
 #: Entries and accounts held in memory, each: some megabytes. Strangers choose what is looked up, so it must end.
 CACHE_SIZE: Final = 16_384
@@ -54,6 +58,7 @@ class SqliteDirectory:
         self._watch = open_database(path, synchronous="FULL")
         self._version = self._watch.pragma("data_version")
         self._rows = DirectoryRows(self._connection)
+        self._last_use = LastUse(Path(path).with_name(LAST_USE_FILE))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="directory")
         self._generation = 0
         self._entries: dict[str, DirectoryEntry] = {}
@@ -78,13 +83,13 @@ class SqliteDirectory:
         if name in self._accounts:
             return self._accounts[name]
         generation = self._generation
-        account = await self._run(lambda: self._rows.account(name))
+        account = await self._run(lambda: self._reading(lambda: self._account(name)))
         if generation == self._generation:
             _keep(self._accounts, name, account)
         return account
 
     async def accounts(self, domain: str = "") -> list[Account]:
-        return await self._run(lambda: self._rows.accounts(domain))
+        return await self._run(lambda: self._reading(lambda: self._last_use.told(self._rows.accounts(domain))))
 
     async def add_account(self, account: Account) -> None:
         await self._change(lambda: self._rows.insert(account))
@@ -96,6 +101,18 @@ class SqliteDirectory:
 
     async def remove_account(self, name: str) -> None:
         await self._change(lambda: self._rows.delete(name))
+        await self._run(lambda: self._last_use.forget(name))
+
+    async def add_app_password(self, account: str, added: AppPassword) -> None:
+        await self._change(lambda: self._rows.add_app_password(account, added))
+
+    async def remove_app_password(self, account: str, app_password: str = "") -> None:
+        await self._change(lambda: self._rows.remove_app_password(account, app_password))
+        await self._run(lambda: self._last_use.forget(account, app_password))
+
+    async def app_password_used(self, account: str, app_password: str, when: float, client: str) -> None:
+        if self._last_use.is_news(account, app_password, when, client):
+            await self._run(lambda: self._last_use.note(account, app_password, when, client))
 
     async def aliases(self, domain: str = "") -> list[Alias]:
         return await self._run(lambda: self._rows.aliases(domain))
@@ -134,6 +151,7 @@ class SqliteDirectory:
         self._thread.shutdown(wait=True)
         self._connection.close()
         self._watch.close()
+        self._last_use.close()
 
     def _forget(self) -> None:
         self._generation += 1
@@ -150,6 +168,10 @@ class SqliteDirectory:
                 faults.append(error)
         if faults:
             raise ExceptionGroup("callbacks of a directory change", faults)
+
+    def _account(self, name: str) -> Account | None:
+        account = self._rows.account(name)
+        return None if account is None else self._last_use.told([account])[0]
 
     async def _run(self, work: Callable[[], T]) -> T:
         """In the thread. Raises DirectoryFailed, and what `work` raises of its own."""

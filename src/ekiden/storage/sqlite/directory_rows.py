@@ -9,13 +9,15 @@ Called by `storage.sqlite.directory`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
 
-from ekiden.model.account import Account, Alias, ScramVerifier
+from ekiden.model.account import Account, Alias, AppPassword, ScramVerifier
 from ekiden.storage import conflicts
+from ekiden.storage.app_passwords import in_order
 
 STEPS: Final = (
     (
@@ -45,11 +47,36 @@ STEPS: Final = (
             PRIMARY KEY (name, position)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        # Lists are JSON. What was there before knows no date of its password: the latest that it can be.
+        "ALTER TABLE account ADD COLUMN send_as TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE account ADD COLUMN password_changed REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE account ADD COLUMN password_history TEXT NOT NULL DEFAULT '[]'",
+        "UPDATE account SET password_changed = changed",
+        # Their last use is in a database of its own (storage.sqlite.last_use).
+        """CREATE TABLE app_password (
+            account TEXT NOT NULL,
+            id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            digest BLOB NOT NULL,
+            stored_key BLOB NOT NULL,
+            server_key BLOB NOT NULL,
+            scopes TEXT NOT NULL,
+            networks TEXT NOT NULL,
+            created REAL NOT NULL,
+            expires REAL NOT NULL,
+            PRIMARY KEY (account, id)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 
 _COLUMNS: Final = (
-    "name, argon2, scram_salt, scram_iterations, scram_stored_key, scram_server_key, enabled, epoch, created, changed"
+    "name, argon2, scram_salt, scram_iterations, scram_stored_key, scram_server_key, enabled, epoch, created, changed, "
+    "send_as, password_changed, password_history"
 )
+_PLACES: Final = ", ".join("?" * (_COLUMNS.count(",") + 1))
+
+_APP_COLUMNS: Final = "account, id, name, digest, stored_key, server_key, scopes, networks, created, expires"
 
 
 class DirectoryRows:
@@ -73,12 +100,14 @@ class DirectoryRows:
 
     def account(self, name: str) -> Account | None:
         rows = self._connection.execute(f"SELECT {_COLUMNS} FROM account WHERE name = ?", (name,)).fetchall()
-        return _account(rows[0]) if rows else None
+        return _account(rows[0], self._app_passwords("account = ?", name).get(name, ())) if rows else None
 
     def accounts(self, domain: str) -> list[Account]:
         where, values = ("WHERE domain = ?", (domain,)) if domain else ("", ())
         rows = self._connection.execute(f"SELECT {_COLUMNS} FROM account {where} ORDER BY name", values)
-        return [_account(row) for row in rows]
+        where = "account IN (SELECT name FROM account WHERE domain = ?)" if domain else "true"
+        app_passwords = self._app_passwords(where, *values)
+        return [_account(row, app_passwords.get(row[0], ())) for row in rows]
 
     def insert(self, account: Account) -> None:
         if self.is_enabled(account.name) is not None:
@@ -87,9 +116,11 @@ class DirectoryRows:
             raise conflicts.alias_in_the_way(account.name)
         last = self._one("DELETE FROM removed_account WHERE name = ? RETURNING epoch", account.name) or 0
         self._connection.execute(
-            f"INSERT INTO account ({_COLUMNS}, domain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO account ({_COLUMNS}, domain) VALUES ({_PLACES}, ?)",
             (*_values(account, max(account.epoch, last + 1)), _domain(account.name)),
         )
+        for app_password in account.app_passwords:
+            self._insert_app_password(account.name, app_password)
 
     def update(self, account: Account) -> None:
         epoch = self._one("SELECT epoch FROM account WHERE name = ?", account.name)
@@ -98,7 +129,7 @@ class DirectoryRows:
         if epoch != account.epoch:
             raise conflicts.changed_meanwhile(account.name)
         self._connection.execute(
-            f"UPDATE account SET ({_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE name = ?",
+            f"UPDATE account SET ({_COLUMNS}) = ({_PLACES}) WHERE name = ?",
             (*_values(account, epoch + 1), account.name),
         )
 
@@ -107,6 +138,23 @@ class DirectoryRows:
         if epoch is None:
             raise conflicts.no_account(name)
         self._connection.execute("INSERT OR REPLACE INTO removed_account VALUES (?, ?)", (name, epoch))
+        self._connection.execute("DELETE FROM app_password WHERE account = ?", (name,))
+
+    def add_app_password(self, name: str, added: AppPassword) -> None:
+        account = self.account(name)
+        if account is None:
+            raise conflicts.no_account(name)
+        conflicts.check_app_password(account, added)
+        self._insert_app_password(name, added)
+
+    def remove_app_password(self, name: str, app_password: str) -> None:
+        if self._one("UPDATE account SET epoch = epoch + 1 WHERE name = ? RETURNING epoch", name) is None:
+            raise conflicts.no_account(name)
+        # raising undoes the new epoch: it is one transaction
+        which, values = (" AND id = ?", (app_password,)) if app_password else ("", ())
+        self._connection.execute(f"DELETE FROM app_password WHERE account = ?{which}", (name, *values))
+        if not self._connection.changes():
+            raise conflicts.no_app_password(name, app_password)
 
     def aliases(self, domain: str) -> list[Alias]:
         where, values = ("WHERE domain = ?", (domain,)) if domain else ("", ())
@@ -128,6 +176,21 @@ class DirectoryRows:
             raise conflicts.no_alias(name)
         self._write_targets(name, conflicts.removed(name, targets, target) if target else ())
 
+    def _insert_app_password(self, name: str, added: AppPassword) -> None:
+        keys = (added.digest, added.stored_key, added.server_key)
+        limits = (json.dumps(added.scopes), json.dumps(added.networks), added.created, added.expires)
+        self._connection.execute(
+            f"INSERT INTO app_password ({_APP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (name, added.id, added.name, *keys, *limits),
+        )
+
+    def _app_passwords(self, where: str, *values: str) -> dict[str, tuple[AppPassword, ...]]:
+        """By account."""
+        found: dict[str, list[AppPassword]] = {}
+        for account, *row in self._connection.execute(f"SELECT {_APP_COLUMNS} FROM app_password WHERE {where}", values):
+            found.setdefault(account, []).append(_app_password(row))
+        return {account: in_order(app_passwords) for account, app_passwords in found.items()}
+
     def _write_targets(self, name: str, targets: tuple[str, ...]) -> None:
         self._connection.execute("DELETE FROM alias_target WHERE name = ?", (name,))
         self._connection.executemany(
@@ -144,13 +207,32 @@ def _domain(name: str) -> str:
     return name.rpartition("@")[2]
 
 
-def _account(row: Sequence[Any]) -> Account:
-    name, argon2, salt, iterations, stored_key, server_key, enabled, epoch, created, changed = row
-    scram = ScramVerifier(salt, iterations, stored_key, server_key)
-    return Account(name, argon2, scram, bool(enabled), epoch, created, changed)
+def _account(row: Sequence[Any], app_passwords: tuple[AppPassword, ...]) -> Account:
+    name, argon2, salt, iterations, stored_key, server_key, enabled, epoch, created, changed, *more = row
+    send_as, password_changed, password_history = more
+    return Account(
+        name=name,
+        argon2=argon2,
+        scram=ScramVerifier(salt, iterations, stored_key, server_key),
+        enabled=bool(enabled),
+        epoch=epoch,
+        created=created,
+        changed=changed,
+        app_passwords=app_passwords,
+        send_as=tuple(json.loads(send_as)),
+        password_changed=password_changed,
+        password_history=tuple(json.loads(password_history)),
+    )
+
+
+def _app_password(row: Sequence[Any]) -> AppPassword:
+    key, name, digest, stored_key, server_key, scopes, networks, created, expires = row
+    allowed = tuple(json.loads(scopes)), tuple(json.loads(networks))
+    return AppPassword(key, name, digest, stored_key, server_key, *allowed, created, expires)
 
 
 def _values(account: Account, epoch: int) -> tuple[Any, ...]:
     s = account.scram
     head = (account.name, account.argon2, s.salt, s.iterations, s.stored_key, s.server_key)
-    return (*head, int(account.enabled), epoch, account.created, account.changed)
+    grants = (json.dumps(account.send_as), account.password_changed, json.dumps(account.password_history))
+    return (*head, int(account.enabled), epoch, account.created, account.changed, *grants)
