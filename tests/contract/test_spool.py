@@ -367,6 +367,19 @@ async def test_the_trail_tells_each_attempt(house, spool, other):
     assert second.envelope == claim.envelope
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(["login", "login"], ["login"]), (["login", "own-domain-any"], ["login", "own-domain-any"]), (["", ""], [])],
+)
+async def test_the_trail_keeps_the_rules_that_took_the_recipients(house, spool, other, given, kept):
+    to = NewLeg("mx:example.org", [Recipient(f"{n}@example.org", rule=rule) for n, rule in enumerate(given)])
+    (claim,) = await put(spool, to)
+    assert await spool.record(finished(claim))
+    (entry,) = await other.trail(claim.letter)
+    assert entry.rules == kept
+    assert [entry.rule(index) for index in range(2)] == given
+
+
 async def test_letters_are_found_by_message_id_queued_or_gone(house, spool, other):
     (gone,) = await put(spool, message_id="<7@example.test>")
     await spool.record(finished(gone))

@@ -153,7 +153,7 @@ def _leg_lines(leg: Leg, known: Hindrances, now: float) -> list[str]:
     if cause := cause_of(leg, known, now):
         lines.append(f"  do:  {cause.step}")
     for recipient in leg.recipients:
-        lines.append(f"  {recipient.forward_path}")
+        lines.append(f"  {recipient.forward_path}{_rule_text(recipient.rule)}")
         if recipient.last_error:
             lines.append(f"    {recipient.last_error}")
         if recipient.possible_duplicates:
@@ -165,13 +165,18 @@ def _leg_lines(leg: Leg, known: Hindrances, now: float) -> list[str]:
 def _entry_lines(entry: TrailEntry) -> list[str]:
     head = f"  {local_time(entry.time)}  leg {entry.leg}, attempt {entry.attempt}, {hop_text(entry.next_hop)}"
     lines = [head]
-    for outcome in entry.outcomes:
-        lines.append(f"    {outcome.kind.value} {outcome.forward_path}: {_outcome_text(outcome)}")
+    for index, outcome in enumerate(entry.outcomes):
+        taken = _rule_text(entry.rule(index))
+        lines.append(f"    {outcome.kind.value} {outcome.forward_path}{taken}: {_outcome_text(outcome)}")
     if entry.next_attempt is not None:
         lines.append(f"    next attempt {local_time(entry.next_attempt)}")
     if entry.reports:
         lines.append(f"    reported to the sender: {', '.join(render_id(report) for report in entry.reports)}")
     return lines
+
+
+def _rule_text(rule: str) -> str:
+    return f" (rule {rule})" if rule else ""
 
 
 def _outcome_text(outcome: Outcome) -> str:
@@ -220,6 +225,7 @@ def _leg_json(leg: Leg, known: Hindrances, now: float) -> dict[str, Any]:
         "recipients": [
             {
                 "forward_path": r.forward_path,
+                "rule": r.rule,
                 "last_error": r.last_error,
                 "possible_duplicates": r.possible_duplicates,
             }
@@ -237,6 +243,7 @@ def _entry_json(entry: TrailEntry) -> dict[str, Any]:
         "outcomes": [
             {
                 "forward_path": o.forward_path,
+                "rule": entry.rule(index),
                 "outcome": o.kind.value,
                 "code": o.code,
                 "status": o.status,
@@ -245,7 +252,7 @@ def _entry_json(entry: TrailEntry) -> dict[str, Any]:
                 "tls": o.tls,
                 "possible_duplicate": o.possible_duplicate,
             }
-            for o in entry.outcomes
+            for index, o in enumerate(entry.outcomes)
         ],
         "next_attempt": utc_time(entry.next_attempt),
         "reports": [render_id(report) for report in entry.reports],

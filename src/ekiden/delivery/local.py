@@ -174,7 +174,7 @@ class _Expansion:
         for path, mailbox in targets:
             if mailbox.key not in self._seen:
                 self._seen.add(mailbox.key)
-                self.recipients.append(Recipient(path, notify, origin.orcpt, origin.depth + 1))
+                self.recipients.append(Recipient(path, notify, origin.orcpt, origin.depth + 1, rule=origin.rule))
 
 
 def _delayed(path: str, status: str, text: str) -> Outcome:

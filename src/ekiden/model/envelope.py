@@ -33,7 +33,8 @@ class Recipient(msgspec.Struct, array_like=True):
     `orcpt`: as given, `rfc822;user@example.org` in xtext-decoded form, or ''. `depth`: how many alias expansions led
     here (limit in delivery). `delay_reported`: a delay report was sent (at most one a recipient), or nobody wants one.
     `via`: where the postmaster sent it instead of the way that the configuration says (`smtp://192.0.2.1:25`), or ''.
-    `possible_duplicates`: attempts whose end is not known, each of which may have brought him a copy.
+    `possible_duplicates`: attempts whose end is not known, each of which may have brought him a copy. `rule`: the rule
+    by which he was taken (`policy.relay`), '' for letters of our own.
     """
 
     forward_path: str
@@ -44,6 +45,7 @@ class Recipient(msgspec.Struct, array_like=True):
     last_error: str = ""
     via: str = ""
     possible_duplicates: int = 0
+    rule: str = ""
 
 
 class Origin(msgspec.Struct, array_like=True):

@@ -201,7 +201,8 @@ class Overdue(msgspec.Struct):
 
 
 class TrailEntry(msgspec.Struct, array_like=True):
-    """What history keeps a `record`: enough to tell the story without the spool. `time`: seconds since 1970."""
+    """What history keeps a `record`: enough to tell the story without the spool. `time`: seconds since 1970. `rules`:
+    by which the recipients were taken, one an outcome, or a single one for all of them."""
 
     letter: int
     time: float
@@ -212,6 +213,11 @@ class TrailEntry(msgspec.Struct, array_like=True):
     outcomes: list[Outcome]
     next_attempt: float | None = None
     reports: list[int] = []
+    rules: list[str] = []
+
+    def rule(self, index: int) -> str:
+        """By which the recipient of outcome `index` was taken; '' if none is known."""
+        return "" if not self.rules else self.rules[index if len(self.rules) > 1 else 0]
 
 
 class Spool(Protocol):

@@ -210,7 +210,7 @@ class SmtpSession:
             )
             return reply
         mailbox = self._whole(event.forward_path)
-        recipient = Recipient(str(mailbox), event.notify, event.orcpt)
+        recipient = Recipient(str(mailbox), event.notify, event.orcpt, rule=decision.rule)
         transaction.recipients.setdefault(mailbox.key, (mailbox, recipient))
         return None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ekiden.model.envelope import Leg, NewLeg
+from ekiden.model.envelope import Leg, NewLeg, Recipient
 from ekiden.model.outcome import OutcomeKind
 from ekiden.ports.spool import Record, TrailEntry
 
@@ -70,7 +70,16 @@ def trail_entry(record: Record, now: float, reports: list[int]) -> TrailEntry:
         outcomes=record.outcomes,
         next_attempt=record.next_attempt if record.remaining else None,
         reports=reports,
+        rules=_rules(leg.recipients),
     )
+
+
+def _rules(recipients: Sequence[Recipient]) -> list[str]:
+    """One for all of them where that is so."""
+    first = recipients[0].rule if recipients else ""
+    if len(recipients) < 2 or all(recipient.rule == first for recipient in recipients):
+        return [first] if first else []
+    return [recipient.rule for recipient in recipients]
 
 
 def message_id_key(message_id: str) -> str:

@@ -84,6 +84,26 @@ def test_a_letter_that_has_gone_is_told_from_its_trail():
     assert "removed a@x: removed by root" in text
 
 
+def test_the_rule_that_took_a_recipient_is_told():
+    taken = [Recipient("a@far.test", rule="login"), Recipient("b@far.test")]
+    leg = msgspec.structs.replace(LEG, recipients=taken)
+    both = [Outcome("a@far.test", OutcomeKind.RELAYED), Outcome("b@far.test", OutcomeKind.RELAYED)]
+    trail = msgspec.structs.replace(TRAIL, outcomes=both, rules=["login", "own-domain-any"])
+    told = story(queued=QueuedLetter(ID, ENVELOPE, [leg]), trail=[trail])
+    text = "\n".join(letters.story_lines(told, NOW))
+    for words in (
+        "\n  a@far.test (rule login)\n  b@far.test\n",
+        "relayed a@far.test (rule login): 250",
+        "relayed b@far.test (rule own-domain-any): 250",
+    ):
+        assert words in text
+    value = letters.story_json(told, NOW)
+    assert [r["rule"] for r in value["legs"][0]["recipients"]] == ["login", ""]
+    assert [o["rule"] for o in value["trail"][0]["outcomes"]] == ["login", "own-domain-any"]
+    same = msgspec.structs.replace(trail, rules=["login"])
+    assert [same.rule(0), same.rule(1), TRAIL.rule(0)] == ["login", "login", ""]
+
+
 def test_what_strangers_wrote_is_harmless():
     envelope = Envelope("x\x1b[2J@far.test", NOW, Origin(helo="\x07"))
     text = "\n".join(letters.story_lines(story(queued=QueuedLetter(ID, envelope, []), trail=[]), NOW))
@@ -125,6 +145,7 @@ def test_json_is_complete_and_plain():
     assert value["legs"][0]["next_attempt"] == "2026-01-01T00:12:00Z"
     assert value["legs"][0]["recipients"][0] == {
         "forward_path": "a@far.test",
+        "rule": "",
         "last_error": "450 4.2.0 busy",
         "possible_duplicates": 0,
     }

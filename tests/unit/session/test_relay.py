@@ -41,6 +41,7 @@ async def test_a_letter_is_in_the_spool_when_250_is_said(hall: Hall) -> None:
     assert octets.endswith(b"\r\nSubject: hello\r\n\r\nbody\r\n")
     assert b"for <bob@example.test>" in octets
     assert [claim.leg.next_hop for claim in hall.offered] == ["local"]
+    assert [recipient.rule for recipient in hall.offered[0].leg.recipients] == ["own-domain-known"]
     event = hall.events.one(LetterAccepted)
     assert answer.split()[-1].decode() == event.letter
     assert event.recipients == ["bob@example.test"]
