@@ -7,11 +7,20 @@ Rules
 3. No event carries a password, a SASL response, or content. A login name is not a secret.
 4. The hot path makes one event a letter accepted and one an attempt; never one a command.
 5. `time` is set by the sink. Ids are shown as in `model.ids.render_id`.
+6. The log has all events; the store keeps those that somebody asks about later (`is_kept`): not what the trail of a
+   letter tells anyway, and not the end of an ordinary session.
+7. Each class says when it happens in its docstring and has a sentence in `admin.event_text`; `docs/events.md` is made
+   from here (`tools/event_table.py`). A field that is added has a default: older events lie in the store.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+#: How sessions end every day: nothing that anybody looks for.
+ORDINARY_ENDS: Final = frozenset({"quit", "timeout", "lost", "drain"})
 
 
 class Event(msgspec.Struct, tag_field="event", omit_defaults=True, kw_only=True):
@@ -19,10 +28,15 @@ class Event(msgspec.Struct, tag_field="event", omit_defaults=True, kw_only=True)
 
     level: str = "info"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it goes to the store of events."""
+        return True
+
 
 class SessionClosed(Event, tag="session.closed", kw_only=True):
-    """`reason`: quit, timeout, lost, errors, guessing (too many wrong logins), injection (octets behind STARTTLS or
-    STLS), bare-lf, pipelining, http (not mail at all), tls-failed, drain, revoked, fault."""
+    """A client's session ended. `reason`: quit, timeout, lost, errors, guessing (too many wrong logins), injection
+    (octets behind STARTTLS or STLS), bare-lf, pipelining, http (not mail at all), tls-failed, drain, revoked, fault."""
 
     session: str
     door: str
@@ -32,8 +46,14 @@ class SessionClosed(Event, tag="session.closed", kw_only=True):
     errors: int = 0
     seconds: float = 0.0
 
+    @property
+    def is_kept(self) -> bool:
+        return self.reason not in ORDINARY_ENDS
+
 
 class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
+    """Somebody proved who they are. `tls`: version and cipher suite."""
+
     session: str
     door: str
     client: str
@@ -43,7 +63,8 @@ class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
 
 
 class LoginFailed(Event, tag="login.failed", kw_only=True):
-    """`reason` is for the postmaster; the client gets the same reply for all of them."""
+    """A login was refused. `account`: the account that was meant, '' if none can be told without showing what may be a
+    password. `reason` is for the postmaster; the client gets the same reply for all of them."""
 
     session: str
     door: str
@@ -54,6 +75,8 @@ class LoginFailed(Event, tag="login.failed", kw_only=True):
 
 
 class RecipientRefused(Event, tag="recipient.refused", kw_only=True):
+    """A recipient was refused at the door. `rule`: the one that decided; `reply`: what the client was told."""
+
     session: str
     door: str
     client: str
@@ -77,6 +100,10 @@ class LetterAccepted(Event, tag="letter.accepted", kw_only=True):
     recipient_count: int = 0
     size: int = 0
     message_id: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        return False
 
 
 class LetterRefused(Event, tag="letter.refused", kw_only=True):
@@ -106,6 +133,10 @@ class AttemptFinished(Event, tag="attempt.finished", kw_only=True):
     reply: str = ""
     next_attempt: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def is_kept(self) -> bool:
+        return False
 
 
 class PossibleDuplicate(Event, tag="duplicate.possible", kw_only=True):
@@ -141,12 +172,17 @@ class SiteState(Event, tag="site.state", kw_only=True):
 
 
 class ReportMade(Event, tag="report.made", kw_only=True):
-    """`kind`: failed, delayed, relayed. `letter`: the one it is about; `report`: its own id."""
+    """A report was sent to whoever must know. `kind`: failed, delayed, relayed. `letter`: the one it is about;
+    `report`: its own id."""
 
     letter: str
     report: str
     kind: str
     to: str
+
+    @property
+    def is_kept(self) -> bool:
+        return False
 
 
 class ReportWithheld(Event, tag="report.withheld", kw_only=True):
@@ -183,7 +219,8 @@ class SiteChanged(Event, tag="site.changed", kw_only=True):
 
 
 class AccountChanged(Event, tag="account.changed", kw_only=True):
-    """`action`: add, passwd, disable, enable, remove, alias-add, alias-remove; `by`: the operating-system user."""
+    """A person changed an account or an alias. `action`: add, passwd, disable, enable, remove, alias-add,
+    alias-remove; `by`: the operating-system user."""
 
     action: str
     account: str
@@ -208,7 +245,7 @@ class LogDropped(Event, tag="log.dropped", kw_only=True):
 
 
 class InternalFault(Event, tag="fault.internal", kw_only=True):
-    """Ours. `incident` is in the reply the client got; the stack is in the log under the same id."""
+    """A mistake of ours. `incident` is in the reply the client got; the stack is in the log under the same id."""
 
     incident: str
     where: str

@@ -1,0 +1,210 @@
+"""Events as sentences: one for each class of `model.events`, for people who look for what happened.
+
+Rules
+1. A sentence says what happened, to whom and why, in words that need no manual; ids come last. It ends without a stop.
+2. What strangers wrote stands in it as it is: whoever prints it makes it harmless (`cli.output.safe`).
+3. An event of another version, which this one cannot read, is told field by field.
+4. A test wants a sentence for every class. To add one: a function below, and its line in `_SENTENCES`.
+
+Called by `admin.events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Union
+
+import msgspec
+
+from ekiden.model import events
+from ekiden.model.door import DOORS, Door
+from ekiden.model.events import Event
+
+#: `reason` of `login.failed`, in words.
+LOGIN_REASONS: Final = {
+    "unknown-user": "there is no such account",
+    "wrong-password": "the password is wrong",
+    "disabled": "the account is disabled",
+    "changed-meanwhile": "the account was changed while the login was checked",
+    "busy": "too many logins were waiting; nothing was decided",
+    "store-failed": "the accounts could not be read; nothing was decided",
+    "expired": "the app password has expired",
+    "out-of-scope": "the app password is not for this (sending or fetching)",
+    "out-of-network": "the app password is not for this network",
+}
+#: `reason` of `session.closed`, in words.
+END_REASONS: Final = {
+    "quit": "it said goodbye",
+    "timeout": "it was silent for too long",
+    "lost": "the connection was lost",
+    "drain": "the server was stopping",
+    "errors": "too many wrong commands",
+    "guessing": "too many wrong logins",
+    "injection": "commands were hidden behind STARTTLS or STLS",
+    "bare-lf": "lines did not end with CR LF",
+    "pipelining": "it spoke before it was its turn",
+    "http": "it spoke HTTP: no mail program",
+    "tls-failed": "TLS could not be agreed on",
+    "revoked": "the account was changed, disabled or removed",
+    "fault": "a mistake of ours",
+}
+_ACCOUNT_ACTIONS: Final = {
+    "add": "added the account",
+    "passwd": "gave a new password to",
+    "disable": "disabled",
+    "enable": "enabled",
+    "remove": "removed the account",
+    "alias-add": "added or changed the alias",
+    "alias-remove": "removed the alias",
+}
+
+
+def sentence(event: Event) -> str:
+    """For people; without the time."""
+    return _SENTENCES[type(event)](event)
+
+
+def sentence_of_line(line: bytes) -> str:
+    """Of an event as the store keeps it."""
+    try:
+        event = _decoder.decode(line)
+    except msgspec.ValidationError:  # rule 3
+        return _plain(msgspec.json.decode(line))
+    return sentence(event)
+
+
+def door_text(door: str) -> str:
+    """`submission (587)`: people know doors by their ports."""
+    return f"{door} ({DOORS[Door(door)].port})" if door in {known.value for known in Door} else door
+
+
+def _plain(fields: dict[str, Any]) -> str:
+    shown = {key: value for key, value in fields.items() if key not in ("time", "pid", "event", "level")}
+    return ", ".join(f"{key} {value}" for key, value in shown.items())
+
+
+def _at(door: str, client: str) -> str:
+    return f"at {door_text(door)} from {client}" if client else f"at {door_text(door)}"
+
+
+def _why(text: str) -> str:
+    return f": {text}" if text else ""
+
+
+def _many(number: int, one: str) -> str:
+    return f"1 {one}" if number == 1 else f"{number} {one}s"
+
+
+def _path(path: str) -> str:
+    return f"<{path}>" if path in ("", "postmaster") else path
+
+
+def _session_closed(e: events.SessionClosed) -> str:
+    return f"a session {_at(e.door, e.client)} ended: {END_REASONS.get(e.reason, e.reason)}"
+
+
+def _login_succeeded(e: events.LoginSucceeded) -> str:
+    return f"{e.account} logged in {_at(e.door, e.client)} by {e.mechanism}"
+
+
+def _login_failed(e: events.LoginFailed) -> str:
+    return (
+        f"{e.account or 'somebody'} could not log in {_at(e.door, e.client)}: {LOGIN_REASONS.get(e.reason, e.reason)}"
+    )
+
+
+def _recipient_refused(e: events.RecipientRefused) -> str:
+    who = f"{_path(e.reverse_path)} to {_path(e.forward_path)}"
+    return f"refused {who} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
+
+
+def _letter_accepted(e: events.LetterAccepted) -> str:
+    to = ", ".join(e.recipients) + (" …" if e.recipient_count > len(e.recipients) else "")
+    return f"took the letter {e.letter} from {_path(e.reverse_path)} to {to} {_at(e.door, e.client)}"
+
+
+def _letter_refused(e: events.LetterRefused) -> str:
+    return f"refused a letter from {_path(e.reverse_path)} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
+
+
+def _attempt_finished(e: events.AttemptFinished) -> str:
+    outcomes = ", ".join(f"{count} {kind}" for kind, count in e.outcomes.items())
+    return f"attempt {e.attempt} of the letter {e.letter} by {e.next_hop}: {outcomes}{_why(e.reply)}"
+
+
+def _possible_duplicate(e: events.PossibleDuplicate) -> str:
+    where = e.remote or e.next_hop
+    return f"the letter {e.letter} may reach {_many(e.recipients, 'recipient')} at {where} twice{_why(e.reason)}"
+
+
+def _claims_freed(e: events.ClaimsFreed) -> str:
+    return f"a worker died with {_many(e.legs, 'leg')} in hand; they are tried again, and some may arrive twice"
+
+
+def _site_state(e: events.SiteState) -> str:
+    states = {
+        "resting": "rests after failures",
+        "slots": "has all the connections it may have",
+        "suspended": "is suspended",
+        "open": "takes letters again",
+    }
+    return f"the site {e.site} {states.get(e.what, e.what)}{_why(e.reason)}"
+
+
+def _report_made(e: events.ReportMade) -> str:
+    return f"told {_path(e.to)} that the letter {e.letter} is {e.kind} (report {e.report})"
+
+
+def _report_withheld(e: events.ReportWithheld) -> str:
+    return f"the letter {e.letter} failed for {_path(e.forward_path)}, and nobody may be told{_why(e.reason)}"
+
+
+def _queue_changed(e: events.QueueChanged) -> str:
+    letters = f"the letter {e.letter}" if e.letter != "all" else f"all letters {e.selection}".rstrip()
+    to = f" to {e.to}" if e.to else ""
+    return f"{e.by}: {e.action} {letters}{to}, {_many(e.legs, 'leg')}{_why(e.reason)}"
+
+
+def _site_changed(e: events.SiteChanged) -> str:
+    return f"{e.by}: {e.action} the site {e.site}{_why(e.reason)}"
+
+
+def _account_changed(e: events.AccountChanged) -> str:
+    return f"{e.by} {_ACCOUNT_ACTIONS.get(e.action, e.action)} {e.account}"
+
+
+def _server_changed(e: events.ServerChanged) -> str:
+    pid = f" (process {e.pid})" if e.pid else ""
+    return f"{e.what.replace('-', ' ')}{pid}{_why(e.detail)}"
+
+
+def _log_dropped(e: events.LogDropped) -> str:
+    return f"{_many(e.lines, 'line')} of the log were lost{_why(e.reason)}"
+
+
+def _internal_fault(e: events.InternalFault) -> str:
+    return f"a mistake of ours in {e.where}: {e.error} (incident {e.incident})"
+
+
+_SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
+    events.SessionClosed: _session_closed,
+    events.LoginSucceeded: _login_succeeded,
+    events.LoginFailed: _login_failed,
+    events.RecipientRefused: _recipient_refused,
+    events.LetterAccepted: _letter_accepted,
+    events.LetterRefused: _letter_refused,
+    events.AttemptFinished: _attempt_finished,
+    events.PossibleDuplicate: _possible_duplicate,
+    events.ClaimsFreed: _claims_freed,
+    events.SiteState: _site_state,
+    events.ReportMade: _report_made,
+    events.ReportWithheld: _report_withheld,
+    events.QueueChanged: _queue_changed,
+    events.SiteChanged: _site_changed,
+    events.AccountChanged: _account_changed,
+    events.ServerChanged: _server_changed,
+    events.LogDropped: _log_dropped,
+    events.InternalFault: _internal_fault,
+}
+#: Any of them, by its tag.
+_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Union[tuple(_SENTENCES)])  # noqa: UP007 - made of a tuple

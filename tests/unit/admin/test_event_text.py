@@ -1,0 +1,72 @@
+"""Every event has a sentence, and what lies in the store is told whichever version wrote it."""
+
+from __future__ import annotations
+
+import inspect
+
+import msgspec
+import pytest
+
+from ekiden.accounts.login import LoginReason
+from ekiden.admin.event_text import LOGIN_REASONS, door_text, sentence, sentence_of_line
+from ekiden.model import events
+from ekiden.model.events import Event
+
+CLASSES = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, Event)]
+BLANKS = {"str": "x", "int": 2, "float": 1.0, "bool": True, "list[str]": ["x"], "dict[str, int]": {"x": 1}}
+
+
+def sample(kind: type[Event]) -> Event:
+    """With something in every field."""
+    fields = msgspec.structs.fields(kind)
+    return kind(**{f.name: BLANKS[f.type if isinstance(f.type, str) else _name(f.type)] for f in fields})
+
+
+def _name(hint: object) -> str:
+    return hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not Event], ids=lambda kind: kind.__name__)
+def test_every_event_has_a_sentence(kind: type[Event]) -> None:
+    """Red for a new event? Give it a function and a line in `admin.event_text._SENTENCES`, and a docstring that says
+    when it happens; then run tools/event_table.py."""
+    event = sample(kind)
+    text = sentence(event)
+    assert text
+    assert "\n" not in text
+    assert not text.endswith(".")
+    assert sentence_of_line(msgspec.json.encode(event)) == text
+    assert (kind.__doc__ or "").endswith("."), "its docstring says when it happens"
+
+
+def test_a_failed_login_says_who_where_and_why() -> None:
+    event = events.LoginFailed(
+        session="s", door="submission", client="192.0.2.7", account="you@example.test", mechanism="PLAIN",
+        reason="wrong-password",
+    )  # fmt: skip
+    text = "you@example.test could not log in at submission (587) from 192.0.2.7: the password is wrong"
+    assert sentence(event) == text
+
+
+def test_a_refusal_says_what_the_client_was_told() -> None:
+    event = events.RecipientRefused(
+        session="s", door="relay", client="192.0.2.7", reverse_path="", forward_path="x@far.test", rule="not-ours",
+        reply="550 5.7.1 No relaying",
+    )  # fmt: skip
+    text = "refused <> to x@far.test at relay (25) from 192.0.2.7: 550 5.7.1 No relaying (rule not-ours)"
+    assert sentence(event) == text
+
+
+def test_what_another_version_wrote_is_told_field_by_field() -> None:
+    line = b'{"time":"2026-01-01T00:00:00.000Z","pid":1,"event":"pigeon.seen","roof":"north","birds":2}'
+    assert sentence_of_line(line) == "roof north, birds 2"
+    assert sentence_of_line(b'{"event":"account.changed","action":"add"}') == "action add"
+
+
+def test_no_reason_of_a_failed_login_is_told_by_its_code_alone() -> None:
+    assert {reason.value for reason in LoginReason if reason is not LoginReason.OK} <= set(LOGIN_REASONS)
+
+
+def test_a_door_has_its_port() -> None:
+    assert door_text("pop3s") == "pop3s (995)"
+    assert door_text("imap") == "imap"

@@ -1,0 +1,88 @@
+"""Makes docs/events.md: the name of each event, when it happens, its fields, and whether the store keeps it.
+
+The code is the source: the classes of `ekiden.model.events`, their docstrings and fields.
+
+    python tools/event_table.py            writes docs/events.md
+    python tools/event_table.py --check    exit 1 if it is not what the code says
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from ekiden.model import events
+from ekiden.model.events import ORDINARY_ENDS, Event, SessionClosed
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "events.md"
+WIDTH = 120
+HEAD = """# Events
+
+Made by `tools/event_table.py` from `src/ekiden/model/events.py`; do not edit.
+
+An event is something that happened: a login, a refusal, a changed account. It is one line of JSON in the
+[log](first-server.md).
+
+Names and fields are stable: fields are added, never renamed or removed. A field
+with an empty or zero value is left out.
+
+Every line has `time` (UTC), `pid` and `event` (the name), and `level` unless it is `info` (`warning`, `error`). The
+same ids lead through: `session` (a connection), `letter` (also in the 250 reply, in `Received` and in `ekiden queue
+list`), `leg`, `attempt`. `door` is the name of a door, `client` an IP address, `account` a login. No event holds a
+password or content."""
+
+
+def classes() -> Iterator[tuple[str, type[Event]]]:
+    """(name, class), by name."""
+    found = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, Event)]
+    yield from sorted((str(kind.__struct_config__.tag), kind) for kind in found if kind is not Event)
+
+
+def render() -> str:
+    blocks = [HEAD, "## All of them", _table()]
+    for name, kind in classes():
+        when = " ".join((kind.__doc__ or "").split())
+        fields = ", ".join(f"`{field.name}`" for field in msgspec.structs.fields(kind) if field.name != "level")
+        blocks.append(f"### {name}\n\n{_wrap(when)}\n\n{_wrap(f'Fields: {fields}.')}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table() -> str:
+    rows = ["| name | when | kept |", "|---|---|---|"]
+    for name, kind in classes():
+        first = re.split(r"(?<=[.:]) ", " ".join((kind.__doc__ or "").split()))[0].rstrip(".:;")
+        rows.append(f"| [{name}](#{name.replace('.', '')}) | {first} | {kept(kind)} |")
+    return "\n".join(rows)
+
+
+def kept(kind: type[Event]) -> str:
+    if kind is SessionClosed:
+        return f"unless it ended by {', '.join(sorted(ORDINARY_ENDS))}"
+    return "yes" if kind.is_kept is Event.is_kept else "no: the letter's trail tells"
+
+
+def _wrap(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False))
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    text = render()
+    if not arguments:
+        PAGE.write_text(text, encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+        print("docs/events.md is not what the events say; run: python tools/event_table.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
