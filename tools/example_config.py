@@ -59,6 +59,8 @@ TABLES = {
     "tls": "The certificate that mail programs and other servers see. People's doors need one.",
     "listen": "The doors, as address and port. 0.0.0.0 is every IPv4 address, [::] every IPv6 address of this machine. "
     "A door that is left out is closed.",
+    "doors.relay": "Who may come in at a door: one [doors.NAME] each, for relay, submission, submissions, pop3, pop3s. "
+    "Default: everybody.",
     "relay": "Who may send through port 25 without a login. Everybody else reaches only the domains below.",
     "domain": "Our domains: one [[domain]] each.",
     "route": "Ways that are not the MX of the domain, such as a smarthost: one [[route]] each. Default: none.",
@@ -73,7 +75,7 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"route", "site", "source"})
+ONLY_SHOWN = frozenset({"doors.relay", "route", "site", "source"})
 
 
 class Key(NamedTuple):
@@ -103,7 +105,10 @@ def tables() -> Iterator[Table]:
     inner = {name: _section(hint) for name, hint in hints.items()}
     yield Table("", repeated=False, keys=[key for key in _keys("", Config) if inner[key.name] is None])
     for name, section in inner.items():
-        if section is not None:
+        if section is not None and (inside := _tables_within(section)):  # alike: the first stands for all
+            first, kind = next(iter(inside.items()))
+            yield Table(f"{name}.{first}", repeated=False, keys=list(_keys(f"{name}.{first}", kind)))
+        elif section is not None:
             yield Table(name, repeated=get_origin(hints[name]) is tuple, keys=list(_keys(name, section)))
 
 
@@ -174,6 +179,11 @@ def _metas(hint: Any) -> list[msgspec.Meta]:
         hint, *metas = get_args(hint)
         found = [*(meta for meta in metas if isinstance(meta, msgspec.Meta)), *found]
     return found
+
+
+def _tables_within(section: type[Section]) -> dict[str, type[Section]]:
+    hints = get_type_hints(section, include_extras=True)
+    return {name: kind for name, hint in hints.items() if (kind := _section(hint)) is not None}
 
 
 def _section(hint: Any) -> type[Section] | None:

@@ -48,6 +48,27 @@ END_REASONS: Final = {
     "revoked": "the account was changed, disabled or removed",
     "fault": "a mistake of ours",
 }
+#: `what` of `door.wrong`, in words.
+WRONG_DOORS: Final = {
+    "tls": "began with TLS, and the door begins in the clear",
+    "plain": "spoke in the clear, and the door begins with TLS",
+    "silent": "said nothing, and the door begins with TLS",
+    "starttls": "asked for STARTTLS, and TLS is on from the first byte",
+    "login": "wanted to log in where mail servers come",
+    "no-login": "wanted to send without a login",
+    "smtp": "wanted to send where letters are fetched",
+    "pop3": "wanted to fetch where letters are sent",
+    "http": "spoke HTTP",
+    "ssh": "spoke SSH",
+    "proxy-header": "sent a PROXY header and is no listed proxy",
+}
+#: `rule` of `door.refused`, in words.
+DOOR_RULES: Final = {
+    "denied": "its address is in deny of this door",
+    "not-allowed": "its address is not in allow of this door",
+    "proxy-header-missing": "it is a listed proxy and sent no PROXY header",
+    "proxy-header-malformed": "it is a listed proxy, and its PROXY header cannot be read",
+}
 _ACCOUNT_ACTIONS: Final = {
     "add": "added the account",
     "passwd": "gave a new password to",
@@ -101,6 +122,20 @@ def _path(path: str) -> str:
 
 def _session_closed(e: events.SessionClosed) -> str:
     return f"a session {_at(e.door, e.client)} ended: {END_REASONS.get(e.reason, e.reason)}"
+
+
+def _how_often(e: events.DoorWrong | events.DoorRefused) -> str:
+    return f" ({e.count} times from {e.network} in this hour)" if e.count > 1 else ""
+
+
+def _door_wrong(e: events.DoorWrong) -> str:
+    what = WRONG_DOORS.get(e.what, e.what)
+    return f"a client {_at(e.door, e.client)} {what}: {e.advice}{_how_often(e)}"
+
+
+def _door_refused(e: events.DoorRefused) -> str:
+    why = f"{DOOR_RULES.get(e.rule, e.rule)}{_why(e.detail)}"
+    return f"a client {_at(e.door, e.client)} was not let in: {why}{_how_often(e)}"
 
 
 def _login_succeeded(e: events.LoginSucceeded) -> str:
@@ -188,6 +223,8 @@ def _internal_fault(e: events.InternalFault) -> str:
 
 _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.SessionClosed: _session_closed,
+    events.DoorWrong: _door_wrong,
+    events.DoorRefused: _door_refused,
     events.LoginSucceeded: _login_succeeded,
     events.LoginFailed: _login_failed,
     events.RecipientRefused: _recipient_refused,

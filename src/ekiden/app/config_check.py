@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ekiden.app import data_folder
+from ekiden.app.config_doors import door_findings
 from ekiden.app.config_file import ConfigError, Loaded
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_sources import source_lists
@@ -55,6 +56,7 @@ def inspect(loaded: Loaded, *, ports: bool = True) -> list[Finding]:
         *_files(loaded, identity),
         *_unused_routes(loaded),
         *_sources(loaded),
+        *(Finding(Weight.WRONG, loaded.error(path, message)) for path, message in door_findings(config)),
         *_notes(loaded),
     ]
     if ports and not data_folder.is_in_use(config.data_dir):

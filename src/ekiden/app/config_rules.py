@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+from ekiden.app.config_doors import check_door_rules
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_reader import Report
 from ekiden.app.config_routes import check_routes
@@ -34,6 +35,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     _check_numbers(config, (), report)
     _check_names(config, report)
     _check_doors(config, report)
+    check_door_rules(config, report)
     _check_networks(config, report)
     _check_domains(config, raw, report)
     check_routes(config, report)

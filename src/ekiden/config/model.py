@@ -64,6 +64,40 @@ class Listen(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return addresses
 
 
+class DoorRules(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may come in at one door."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        doc(
+            'Networks that may come in, such as "10.1.0.0/16" or "2001:db8::/48". None: everybody. On the relay door '
+            "it keeps out all other mail servers, so that no mail comes from outside."
+        ),
+    ] = ()
+    deny: Annotated[tuple[str, ...], doc("Networks that may not, even if `allow` names them.")] = ()
+    proxies: Annotated[
+        tuple[str, ...],
+        doc(
+            "Proxies before this door (HAProxy, nginx). They must begin each connection with a PROXY header (v1 or "
+            "v2), and the client's address is taken from it; from everybody else such a header ends the connection."
+        ),
+    ] = ()
+
+
+class Doors(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """By the names of [listen]."""
+
+    relay: DoorRules = DoorRules()
+    submission: DoorRules = DoorRules()
+    submissions: DoorRules = DoorRules()
+    pop3: DoorRules = DoorRules()
+    pop3s: DoorRules = DoorRules()
+
+    def of(self, door: Door) -> DoorRules:
+        rules: DoorRules = getattr(self, door.value)
+        return rules
+
+
 class WideNetwork(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A trusted network larger than a /16 (IPv4) or /48 (IPv6) must be written so."""
 
@@ -253,6 +287,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ""
     tls: Tls = Tls()
     listen: Listen = Listen()
+    doors: Doors = Doors()
     relay: Relay = Relay()
     domain: tuple[Domain, ...] = ()
     route: tuple[Route, ...] = ()

@@ -51,6 +51,33 @@ class SessionClosed(Event, tag="session.closed", kw_only=True):
         return self.reason not in ORDINARY_ENDS
 
 
+class DoorWrong(Event, tag="door.wrong", kw_only=True):
+    """Somebody is at the wrong door. `what`: see `model.wrong_door`; `advice`: what would be right. `count`: how often
+    in this hour from this client's `network` (/24, /48), seen by this worker. The first few are told, then the tenth,
+    the hundredth ...; `withheld`: from anywhere, since the last that was told."""
+
+    door: str
+    client: str
+    what: str
+    advice: str
+    network: str = ""
+    count: int = 1
+    withheld: int = 0
+
+
+class DoorRefused(Event, tag="door.refused", kw_only=True):
+    """A client was not let in. `rule`: denied, not-allowed (`[doors.NAME]`), proxy-header-missing or
+    proxy-header-malformed (from a listed proxy). Told as `door.wrong` is."""
+
+    door: str
+    client: str
+    rule: str
+    detail: str = ""
+    network: str = ""
+    count: int = 1
+    withheld: int = 0
+
+
 class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
     """Somebody proved who they are. `tls`: version and cipher suite."""
 

@@ -26,6 +26,15 @@ def parse_address(text: str) -> IpAddress | None:
     return address
 
 
+def client_network(address: str) -> str:
+    """Whom a count of strangers goes to: a /24 of IPv4, a /48 of IPv6 (what one customer may have). An address that
+    does not parse stands for itself."""
+    parsed = parse_address(address)
+    if parsed is None:
+        return address
+    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
+
+
 class NetworkSet:
     """Networks as written in the configuration (already checked there). Immutable."""
 

@@ -8,10 +8,13 @@ import msgspec
 import pytest
 
 from ekiden.accounts.login import LoginReason
-from ekiden.admin.event_text import LOGIN_REASONS, door_text, sentence, sentence_of_line
+from ekiden.admin.event_text import LOGIN_REASONS, WRONG_DOORS, door_text, sentence, sentence_of_line
 from ekiden.model import events
+from ekiden.model.door import Door
 from ekiden.model.events import Event
+from ekiden.model.wrong_door import WrongDoor, advise
 
+TLS = WrongDoor.TLS
 CLASSES = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, Event)]
 BLANKS = {"str": "x", "int": 2, "float": 1.0, "bool": True, "list[str]": ["x"], "dict[str, int]": {"x": 1}}
 
@@ -46,6 +49,18 @@ def test_a_failed_login_says_who_where_and_why() -> None:
     )  # fmt: skip
     text = "you@example.test could not log in at submission (587) from 192.0.2.7: the password is wrong"
     assert sentence(event) == text
+
+
+def test_a_wrong_door_says_which_is_right() -> None:
+    event = events.DoorWrong(door="submission", client="192.0.2.7", what="tls", advice=advise(Door.SUBMISSION, TLS))
+    text = (
+        "a client at submission (587) from 192.0.2.7 began with TLS, and the door begins in the clear: the mail "
+        "program is set to SSL/TLS; choose STARTTLS for port 587, or port 465 with SSL/TLS"
+    )
+    assert sentence(event) == text
+    again = msgspec.structs.replace(event, count=10, network="192.0.2.0/24")
+    assert sentence(again) == text + " (10 times from 192.0.2.0/24 in this hour)"
+    assert set(WRONG_DOORS) == {str(what) for what in WrongDoor}
 
 
 def test_a_refusal_says_what_the_client_was_told() -> None:

@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "ekiden.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 #: Commented out, but no defaults: what every [[route]] and [[site]] must have.
 EXAMPLES = ("route.match", "route.to", "site.match", "source.address", "source.helo")
-_OPENING = re.compile(r"#?\[\[?(\w+)\]\]?$")
+_OPENING = re.compile(r"#?\[\[?([\w.]+)\]\]?$")
 _KEY = re.compile(r"(#?)(\w+) = (.*)$")
 
 
@@ -48,13 +48,15 @@ def shown() -> Iterator[Shown]:
 
 
 def model_keys(section: type[Section] = Config, table: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(path, hint, default) of every key."""
+    """(path, hint, default) of every key; of tables that are alike (the doors') only those of the first."""
     hints = get_type_hints(section, include_extras=True)
-    for field in msgspec.structs.fields(section):
+    fields = msgspec.structs.fields(section)
+    alike = len(set(hints.values())) == 1 < len(fields) and issubclass(hints[fields[0].name], Section)
+    for field in fields[:1] if alike else fields:
         hint = hints[field.name]
         inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
         if isinstance(inner, type) and issubclass(inner, Section):
-            yield from model_keys(inner, field.name)
+            yield from model_keys(inner, f"{table}.{field.name}" if table else field.name)
         else:
             yield f"{table}.{field.name}" if table else field.name, hint, field.default
 
@@ -72,7 +74,8 @@ def opened(table: str) -> list[int]:
     """The lines that open a table which is commented out, and its required keys."""
     if table not in ONLY_SHOWN:
         return []
-    opening = TEXT.splitlines().index(f"#[[{table}]]")
+    lines = TEXT.splitlines()
+    opening = lines.index(f"#[{table}]" if f"#[{table}]" in lines else f"#[[{table}]]")
     required = [path for path in EXAMPLES if path.startswith(f"{table}.")]
     return [opening, *(key.line for key in shown() if key.path in required)]
 
@@ -107,7 +110,7 @@ def test_it_loads_as_it_is(tmp_path: Path) -> None:
     "key", [key for key in shown() if key.commented and key.path not in EXAMPLES], ids=lambda key: key.path
 )
 def test_what_is_commented_out_is_the_default(key: Shown, tmp_path: Path) -> None:
-    before = opened(key.path.partition(".")[0])
+    before = opened(key.path.rpartition(".")[0])
     without = load_text(tmp_path, uncommented(*before))
     assert load_text(tmp_path, uncommented(*{*before, key.line})) == without
 
