@@ -24,6 +24,7 @@ from ekiden.session.relay import relay_conversation
 from ekiden.session.submission import submission_conversation
 from ekiden.spool.window import Window
 from ekiden.storage.memory.directory import MemoryDirectory
+from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 from ekiden.storage.memory.spool import MemorySpool
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
@@ -76,6 +77,7 @@ class Hall:
         self.spool = MemorySpool(self.clock)
         self.directory = MemoryDirectory(domains=[d.name for d in self.config.domain])
         self.hasher = FakeHasher()
+        self.pairs = MemoryKnownPairs()
         self.lists = FakeLists()
         self.probe = FakeProbe()
         self.window = Window(100, 1024 * 1024)
@@ -83,7 +85,7 @@ class Hall:
         self.nudges = 0
         self.window.attach(self.offered.extend, self._nudged)
         domains = [d.name for d in self.config.domain]
-        self.authenticator = Authenticator(self.directory, self.hasher, self.clock, self.random, domains)
+        self.authenticator = Authenticator(self.directory, self.hasher, self.clock, self.random, self.pairs, domains)
 
     def _nudged(self) -> None:
         self.nudges += 1

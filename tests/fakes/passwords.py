@@ -16,18 +16,21 @@ class FakeHasher:
         self.gate: asyncio.Event | None = None
         self.verified = 0
         self.nobody = 0
+        self.known: list[bool] = []
 
     async def hash(self, password: str) -> str:
         await self._turn()
         return f"$fake${password}"
 
-    async def verify(self, encoded: str, password: str) -> bool:
+    async def verify(self, encoded: str, password: str, *, known: bool = True) -> bool:
         self.verified += 1
+        self.known.append(known)
         await self._turn()
         return encoded == f"$fake${password}"
 
-    async def verify_nobody(self, password: str) -> bool:
+    async def verify_nobody(self, password: str, *, known: bool = True) -> bool:
         self.nobody += 1
+        self.known.append(known)
         await self._turn()
         return False
 

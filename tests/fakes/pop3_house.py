@@ -12,6 +12,7 @@ from ekiden.session.pop3 import Pop3Session
 from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.memory.directory import MemoryDirectory
+from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 from ekiden.storage.memory.mailboxes import MemoryMailboxes
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
@@ -45,7 +46,9 @@ class Pop3House:
             ids=IdSequence(2),
             events=self.events,
             mailboxes=self.mailboxes,
-            authenticator=Authenticator(self.directory, self.hasher, self.clock, FakeRandom(), ["example.test"]),
+            authenticator=Authenticator(
+                self.directory, self.hasher, self.clock, FakeRandom(), MemoryKnownPairs(), ["example.test"]
+            ),
         )
 
     async def begin(self, *messages: bytes) -> Pop3House:

@@ -17,6 +17,7 @@ from ekiden.accounts.login import Authenticator, LoginReason
 from ekiden.app.clock import SystemClock, SystemRandom
 from ekiden.app.config_file import load
 from ekiden.app.stores import open_directory, open_hasher
+from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 
 PASSWORD = "correct horse battery"
 COMMAND = [sys.executable, "-c", "from ekiden.cli.main import main; main()"]
@@ -78,14 +79,14 @@ async def test_a_password_that_was_set_logs_in_and_is_nowhere_in_clear(house):
     house.add("you@example.test")
     config = load(str(house.folder / "ekiden.toml"))
     directory, hasher = open_directory(config), open_hasher()
-    door = Authenticator(directory, hasher, SystemClock(), SystemRandom(), ["example.test"])
-    assert (await door.check("you", PASSWORD)).reason is LoginReason.OK
+    door = Authenticator(directory, hasher, SystemClock(), SystemRandom(), MemoryKnownPairs(), ["example.test"])
+    assert (await door.check("you", PASSWORD, client="192.0.2.1", scope="fetch")).reason is LoginReason.OK
     account = await directory.account("you@example.test")
     house.run("account", "passwd", "you@example.test", "--password-stdin", stdin="another horse\r\n")
     directory.tick()
     assert not await door.still_valid(account.name, account.epoch)
-    assert (await door.check("you", PASSWORD)).reason is LoginReason.WRONG_PASSWORD
-    assert (await door.check("you", "another horse")).reason is LoginReason.OK
+    assert (await door.check("you", PASSWORD, client="192.0.2.1", scope="fetch")).reason is LoginReason.WRONG_PASSWORD
+    assert (await door.check("you", "another horse", client="192.0.2.1", scope="fetch")).reason is LoginReason.OK
     directory.close()
     hasher.close()
     octets = b"".join(path.read_bytes() for path in house.folder.rglob("*") if path.is_file())

@@ -24,6 +24,7 @@ from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.storage.maildir.store import MaildirMailboxes
 from ekiden.storage.memory.content import MemoryContent
 from ekiden.storage.memory.directory import MemoryDirectory
+from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
 from tests.fakes.passwords import FakeHasher
@@ -52,7 +53,9 @@ class House:
     async def open(self) -> None:
         await self.directory.add_account(Account(ALICE, "$fake$wonderland", SCRAM))
         side = load_certificate(self.files.certificate, self.files.key).side
-        authenticator = Authenticator(self.directory, FakeHasher(), self.clock, FakeRandom(), ["example.test"])
+        authenticator = Authenticator(
+            self.directory, FakeHasher(), self.clock, FakeRandom(), MemoryKnownPairs(), ["example.test"]
+        )
         sockets, services = {}, {}
         for door in (Door.POP3, Door.POP3S):
             doorway = Pop3Doorway(

@@ -1,11 +1,9 @@
-"""Authenticator: is this login and password right, and is a session that logged in still allowed to go on?
+"""Authenticator: is this login right, and is a session that logged in still allowed to go on?
 
 Rules
-1. Unknown login, disabled account and wrong password get the same answer after the same work (`verify_nobody`);
-   only the event tells the postmaster which it was.
-2. A recent success is remembered for five minutes, so that a program which polls every minute costs one Argon2 in
-   five. What is kept is an HMAC over name, epoch and password under a key that this process drew at random: it is
-   useless in another process, and a new epoch makes it match no more. The password itself is never kept.
+1. Unknown login, disabled account, wrong password and a secret that is right but may not be used here (expired, other
+   scope, other network) get the same answer after the same work; only the event tells the postmaster which it was.
+2. A recent success is remembered (`accounts.remembered`); a change of the account makes it match no more.
 3. A change of the account while its password is being checked (passwd, disable, remove) wins over the check.
 4. When no check can be made now (`try_later`), the client is told so with 454 4.7.0 (RFC 4954 §6) and not that its
    password is wrong: mail programs answer that by asking people for a new one.
@@ -13,8 +11,12 @@ Rules
    domain may be written in Unicode; the local part is composed (NFC).
 6. A login that is nobody's is told to the postmaster only where it is an address of ours: people type their password
    into the wrong field, and it must not end in the log (invariant 4).
+7. Under a storm of guesses, clients whose network the account came from before are checked first (`ports.known_pairs`).
+8. SCRAM (RFC 5802): a login that nobody has gets a salt that is the same at every try, made of the installation's
+   secret, and the usual count. A proof is judged when it comes, and the account is looked at once more afterwards: a
+   client that takes its time with the last message gets no further than its account allows then.
 
-Called by session/ (submission, pop3). Sessions ask `still_valid` when the directory says that it changed.
+Called by `accounts.exchange`. Sessions ask `still_valid` when the directory says that it changed.
 """
 
 from __future__ import annotations
@@ -23,21 +25,25 @@ import hmac
 import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from ekiden.accounts.remembered import Remembered
+from ekiden.accounts.verifier import ITERATIONS, SALT_OCTETS
 from ekiden.model.account import Account
 from ekiden.model.mailbox import Mailbox, domain_key
+from ekiden.policy.login_network import login_network
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory, DirectoryFailed
+from ekiden.ports.known_pairs import KnownPairs
 from ekiden.ports.passwords import HasherBusy, PasswordHasher
-from ekiden.proto.sasl import MAX_LOGIN_OCTETS, MAX_PASSWORD_OCTETS, prepare
+from ekiden.proto.sasl import MAX_LOGIN_OCTETS, MAX_PASSWORD_OCTETS, ScramKeys, prepare
 
-#: How long a success is remembered, counted from the last Argon2 check and not prolonged by use.
-REMEMBER_SECONDS: Final = 300.0
-#: 100 octets or so each: a megabyte.
-REMEMBER_AT_MOST: Final = 10_000
 #: Wrong logins on one connection, then it ends. A person mistypes once or twice; more is guessing.
 FAILED_LOGINS: Final = 3
+NONCE_OCTETS: Final = 18
+
+#: What a login is for: sending (587, 465) or fetching (POP3).
+Scope = Literal["submit", "fetch"]
 
 
 class LoginReason(StrEnum):
@@ -47,6 +53,9 @@ class LoginReason(StrEnum):
     UNKNOWN_USER = "unknown-user"
     DISABLED = "disabled"
     WRONG_PASSWORD = "wrong-password"  # noqa: S105 - a word, not a secret
+    EXPIRED = "expired"
+    OUT_OF_SCOPE = "out-of-scope"
+    OUT_OF_NETWORK = "out-of-network"
     CHANGED = "changed-meanwhile"
     BUSY = "busy"
     STORE_FAILED = "store-failed"
@@ -54,16 +63,28 @@ class LoginReason(StrEnum):
 
 class LoginResult(NamedTuple):
     """`account`: set if, and only if, the login is right. `name`: the account name that was meant, for events; ''
-    if that could be something else, such as a password (rule 6)."""
+    if that could be something else, such as a password (rule 6). `app_password`: the id of the one that was used."""
 
     account: Account | None
     reason: LoginReason
     name: str = ""
+    app_password: str = ""
 
     @property
     def try_later(self) -> bool:
         """Nothing was decided: SMTP 454 4.7.0, POP3 `-ERR [SYS/TEMP]` (RFC 3206)."""
         return self.reason in {LoginReason.BUSY, LoginReason.STORE_FAILED}
+
+
+class ScramOffer(NamedTuple):
+    """What a SCRAM exchange goes on with. `keys`: one a secret of `account`; for nobody, none."""
+
+    salt: bytes
+    iterations: int
+    keys: Sequence[ScramKeys]
+    nonce: bytes
+    account: Account | None
+    name: str
 
 
 class Authenticator:
@@ -75,15 +96,16 @@ class Authenticator:
         hasher: PasswordHasher,
         clock: Clock,
         random: Random,
+        pairs: KnownPairs,
         domains: Sequence[str] = (),
     ) -> None:
         self._directory = directory
         self._hasher = hasher
-        self._clock = clock
+        self._random = random
+        self._pairs = pairs
         self._default_domain = domains[0] if domains else ""
         self._domains = frozenset(map(domain_key, domains))
-        self._key = random.token(32)
-        self._recent: dict[bytes, float] = {}  # MAC -> until when (monotonic), oldest first
+        self._recent = Remembered(random.token(32), clock)
 
     def account_name(self, login: str) -> str:
         """The account name (mailbox key) that a login means; '' if it can not be one."""
@@ -95,15 +117,15 @@ class Authenticator:
             return ""
         return Mailbox(local_part, domain).key
 
-    async def check(self, login: str, password: str) -> LoginResult:
-        """Never raises for what a client or a store may do. Takes as long for a login nobody has as for a wrong
-        password. May be cancelled; the check under way then ends by itself."""
+    async def check(self, login: str, password: str, *, client: str, scope: Scope) -> LoginResult:
+        """`client`: its address. Never raises for what a client or a store may do. Takes as long for a login nobody
+        has as for a wrong password. May be cancelled; the check under way then ends by itself."""
         name = self.account_name(login)
         if len(password) > MAX_PASSWORD_OCTETS:
             password = ""  # wrong, at the usual price: no password of ours is longer
         prepared = prepare(password)
         try:
-            return await self._check(login, name, prepared)
+            return await self._check(login, name, prepared, login_network(client))
         except HasherBusy:
             return LoginResult(None, LoginReason.BUSY, self._tellable(login, name))
         except DirectoryFailed:
@@ -113,23 +135,58 @@ class Authenticator:
         """Rule 6."""
         return name if "@" in login and name.rpartition("@")[2] in self._domains else ""
 
-    async def _check(self, login: str, name: str, prepared: str) -> LoginResult:
+    async def _check(self, login: str, name: str, prepared: str, network: str) -> LoginResult:
         account = await self._directory.account(name) if name else None
+        known = await self._pairs.knows(name, network)
         if account is None or not account.enabled:
-            await self._hasher.verify_nobody(prepared)
+            await self._hasher.verify_nobody(prepared, known=known)
             if account is None:
                 return LoginResult(None, LoginReason.UNKNOWN_USER, self._tellable(login, name))
             return LoginResult(None, LoginReason.DISABLED, name)
-        mac = self._mac(account, prepared)
-        if self._remembers(mac):
-            return LoginResult(account, LoginReason.OK, name)
-        if not await self._hasher.verify(account.argon2, prepared):
+        mac = self._recent.mac(account, prepared)
+        if mac in self._recent:
+            return self._right(account, network)
+        if not await self._hasher.verify(account.argon2, prepared, known=known):
             return LoginResult(None, LoginReason.WRONG_PASSWORD, name)
-        now = await self._directory.account(name)  # rule 3
-        if now is None or not now.enabled or now.epoch != account.epoch:
+        if not await self.still_valid(name, account.epoch):  # rule 3
             return LoginResult(None, LoginReason.CHANGED, name)
-        self._remember(mac)
-        return LoginResult(now, LoginReason.OK, name)
+        self._recent.add(mac)
+        return self._right(account, network)
+
+    def _right(self, account: Account, network: str, app_password: str = "") -> LoginResult:
+        self._pairs.succeeded(account.name, network)
+        return LoginResult(account, LoginReason.OK, account.name, app_password)
+
+    # --- SCRAM ------------------------------------------------------------------------------------------------
+
+    async def scram_offer(self, login: str) -> ScramOffer | LoginResult:
+        """What the client's proof will be tried against. A LoginResult: nothing can be decided now."""
+        name = self.account_name(login)
+        try:
+            account = await self._directory.account(name) if name else None
+        except DirectoryFailed:
+            return LoginResult(None, LoginReason.STORE_FAILED, self._tellable(login, name))
+        salt = hmac.digest(self._pairs.secret, (name or login).encode("utf-8", "surrogatepass"), "sha256")[:SALT_OCTETS]
+        nonce = self._random.token(NONCE_OCTETS)
+        if account is None or not account.scram.salt:
+            return ScramOffer(salt, ITERATIONS, (), nonce, account, self._tellable(login, name))
+        scram = account.scram
+        keys = (ScramKeys(scram.stored_key, scram.server_key),)
+        return ScramOffer(scram.salt, scram.iterations, keys, nonce, account, name)
+
+    async def scram_judge(self, offer: ScramOffer, matched: int | None, *, client: str, scope: Scope) -> LoginResult:
+        """`matched`: which of `offer.keys` the client proved. To be asked when the proof comes, and once more before
+        the client is let in (rule 8)."""
+        account = offer.account
+        if account is None:
+            return LoginResult(None, LoginReason.UNKNOWN_USER, offer.name)
+        if not account.enabled:
+            return LoginResult(None, LoginReason.DISABLED, offer.name)
+        if matched is None:
+            return LoginResult(None, LoginReason.WRONG_PASSWORD, offer.name)
+        if not await self.still_valid(account.name, account.epoch):
+            return LoginResult(None, LoginReason.CHANGED, offer.name)
+        return self._right(account, login_network(client))
 
     async def still_valid(self, account_name: str, epoch: int) -> bool:
         """May a session that logged in as `account_name` with that epoch go on?
@@ -142,23 +199,3 @@ class Authenticator:
         except DirectoryFailed:
             return False
         return account is not None and account.enabled and account.epoch == epoch
-
-    def _mac(self, account: Account, prepared: str) -> bytes:
-        name = account.name.encode()
-        message = b"%d:%s%d:%s" % (len(name), name, account.epoch, prepared.encode("utf-8", "surrogatepass"))
-        return hmac.digest(self._key, message, "sha256")
-
-    def _remembers(self, mac: bytes) -> bool:
-        until = self._recent.get(mac)
-        if until is None:
-            return False
-        if self._clock.monotonic() < until:
-            return True
-        del self._recent[mac]
-        return False
-
-    def _remember(self, mac: bytes) -> None:
-        self._recent.pop(mac, None)
-        while len(self._recent) >= REMEMBER_AT_MOST:
-            del self._recent[next(iter(self._recent))]
-        self._recent[mac] = self._clock.monotonic() + REMEMBER_SECONDS

@@ -32,7 +32,7 @@ from ekiden.app.current import CurrentResolver
 from ekiden.app.recipient_lists import FileRecipientLists
 from ekiden.app.refusal import StartRefused
 from ekiden.app.secrets import read_secrets
-from ekiden.app.stores import OpenDirectory, open_directory, open_hasher, open_slots, open_spool
+from ekiden.app.stores import OpenDirectory, open_directory, open_hasher, open_known_pairs, open_slots, open_spool
 from ekiden.config.model import Config
 from ekiden.delivery.callahead import CallAhead
 from ekiden.delivery.dispatch import Delivery
@@ -95,6 +95,7 @@ class Works:
         self.ids = IdSequence(self.spool.incarnation)
         self.mailboxes = MaildirMailboxes(Path(config.data_dir, MAIL_FOLDER), self.clock)
         self.hasher = open_hasher()
+        self.known_pairs = open_known_pairs(config)
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
@@ -215,7 +216,12 @@ class Works:
         routing = Routing(config, secrets, resolver, self.random)
         probe = CallAhead(NextHops(config), routing, self.connector, self.clock, config.hostname)
         authenticator = Authenticator(
-            self.directory, self.hasher, self.clock, self.random, [domain.name for domain in config.domain]
+            self.directory,
+            self.hasher,
+            self.clock,
+            self.random,
+            self.known_pairs,
+            [domain.name for domain in config.domain],
         )
         services = {
             door: DoorService(

@@ -29,6 +29,7 @@ from ekiden.config.model import Config
 from ekiden.ports.clock import Clock
 from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
+from ekiden.ports.known_pairs import KnownPairs
 from ekiden.ports.passwords import PasswordHasher
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class OpenDirectory(Directory, Protocol):
     def close(self) -> None: ...
 
 
+class OpenKnownPairs(KnownPairs, Protocol):
+    pass
+
+
 class OpenSink(EventSink, Protocol):
     def close(self) -> None: ...
 
@@ -89,6 +94,13 @@ def open_hasher() -> OpenHasher:
     from ekiden.storage.passwords import Argon2Hasher
 
     return Argon2Hasher()
+
+
+def open_known_pairs(config: Config) -> OpenKnownPairs:
+    """Who logged in from where, for a worker. Raises StoreRefused."""
+    from ekiden.storage.memory.known_pairs import MemoryKnownPairs
+
+    return MemoryKnownPairs(os.urandom(32))
 
 
 def open_spool(config: Config, clock: Clock, *, move_history: bool = True) -> SqliteSpool:

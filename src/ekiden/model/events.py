@@ -87,6 +87,7 @@ class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
     account: str
     mechanism: str
     tls: str = ""
+    app_password: str = ""
 
 
 class LoginFailed(Event, tag="login.failed", kw_only=True):

@@ -18,11 +18,11 @@ Implements `ports.wire.ServerUser`; made by the composition root for each connec
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from ekiden.accounts.login import FAILED_LOGINS
+from ekiden.accounts.login import LoginResult
 from ekiden.ports.mailboxes import MailboxFailed, Maildrop, MaildropBusy
 from ekiden.ports.wire import Wire
 from ekiden.proto import sasl
@@ -30,6 +30,7 @@ from ekiden.proto.pop3 import events as ev
 from ekiden.proto.pop3 import replies as say
 from ekiden.proto.pop3.replies import Pop3Reply
 from ekiden.proto.pop3.server import Pop3Server, Pop3Settings, State
+from ekiden.session.login import LoginDesk, LoginRefusal
 from ekiden.session.pop3_doorway import Pop3Doorway, Pop3Report
 
 #: RFC 1939 §3: an autologout timer is at least 10 minutes, and any command restarts it.
@@ -41,6 +42,11 @@ LOGIN_SECONDS: Final = 60.0
 AHEAD_OCTETS: Final = 64 * 1024
 #: A listing lets other sessions have a turn after this much, even if the peer takes it as fast as we make it.
 TURN_OCTETS: Final = 512 * 1024
+REFUSALS: Final = {
+    LoginRefusal.MALFORMED: say.MALFORMED_LOGIN,
+    LoginRefusal.WRONG: say.WRONG_LOGIN,
+    LoginRefusal.LATER: say.LOGINS_DOWN,
+}
 
 
 class Pop3Session:
@@ -55,8 +61,7 @@ class Pop3Session:
         self._machine: Pop3Server | None = None
         self._maildrop: Maildrop | None = None
         self._operation: asyncio.Future[None] | None = None
-        self._exchange: sasl.Exchange | None = None
-        self._failed_logins = 0
+        self._desk: LoginDesk | None = None
         self._room = asyncio.Event()  # the peer takes what we write; also set when the connection is over
         self._room.set()
         self._paused = False
@@ -82,7 +87,7 @@ class Pop3Session:
     def connected(self, wire: Wire) -> None:
         self._wire = wire
         self._report.client = wire.peer.address
-        self._report.tls = "" if wire.tls is None else str(wire.tls)
+        self._desk = LoginDesk(self.doorway, self.id, wire, "fetch")
         doorway = self.doorway
         settings = Pop3Settings(
             hostname=doorway.hostname,
@@ -108,8 +113,7 @@ class Pop3Session:
     def tls_started(self) -> None:
         assert self._machine is not None
         assert self._wire is not None
-        self._report.tls = str(self._wire.tls)
-        self._exchange = None
+        self._desk = LoginDesk(self.doorway, self.id, self._wire, "fetch")
         self._machine.tls_started()
         self._run()
 
@@ -213,55 +217,46 @@ class Pop3Session:
     # --- logins -----------------------------------------------------------------------------------------------
 
     def _on_login(self, event: ev.Login) -> None:
-        self._report.mechanism = "USER"
-        self._start(self._log_in(event.name, event.password))
+        assert self._desk is not None
+        self._start(self._log_in(self._desk.password(event.name, event.password)))
 
     def _on_auth(self, event: ev.Auth) -> None:
-        self._report.mechanism = event.mechanism
-        self._exchange = sasl.mechanism(event.mechanism)
-        self._step(event.initial)
+        assert self._desk is not None
+        self._desk.begin(event.mechanism)
+        self._start(self._log_in(self._desk.step(event.initial)))
 
     def _on_auth_response(self, event: ev.AuthResponse) -> None:
-        self._step(event.data)
+        assert self._desk is not None
+        self._start(self._log_in(self._desk.step(event.data)))
 
     def _on_auth_cancelled(self, event: ev.AuthCancelled) -> None:
-        self._exchange = None
+        assert self._desk is not None
+        self._desk.cancel()
 
-    def _step(self, data: bytes | None) -> None:
-        assert self._exchange is not None
-        assert self._machine is not None
-        step = self._exchange.step(data)
+    async def _log_in(self, asked: Awaitable[sasl.Challenge | LoginResult | LoginRefusal]) -> None:
+        step = await asked
+        if self._wire is None or self._machine is None:
+            return
         if isinstance(step, sasl.Challenge):
             self._machine.challenge(step.data)
-            return
-        self._exchange = None
-        if isinstance(step, sasl.SaslFault):
-            self._login_failed(
-                "", f"malformed: {step.reason}", say.MALFORMED_LOGIN if step.malformed else say.WRONG_LOGIN
-            )
+        elif step is LoginRefusal.TOO_MANY:
+            self._machine.refuse(say.TOO_MANY_LOGINS)
+            self._close("guessing")
+        elif isinstance(step, LoginRefusal):
+            self._answer(REFUSALS[step])
         else:
-            self._start(self._log_in(step.login, step.password))
+            assert step.account is not None
+            self.account, self._epoch = step.account.name, step.account.epoch
+            await self._open(step)
 
-    async def _log_in(self, login: str, password: str) -> None:
-        result = await self.doorway.authenticator.check(login, password)
-        if self._wire is None:
-            return
-        if result.try_later:
-            self._report.login_failed(result.name, result.reason)
-            self._answer(say.LOGINS_DOWN)
-        elif result.account is None:
-            self._login_failed(result.name, result.reason, say.WRONG_LOGIN)
-        else:
-            self.account, self._epoch = result.account.name, result.account.epoch
-            await self._open()
-
-    async def _open(self) -> None:
+    async def _open(self, login: LoginResult) -> None:
+        assert self._desk is not None
         try:
             self._maildrop = await self.doorway.mailboxes.open_maildrop(self.account)
         except (MaildropBusy, MailboxFailed) as error:
             busy = isinstance(error, MaildropBusy)
             reason = "in-use" if busy else f"maildrop failed: {error}"
-            self._report.login_failed(self.account, reason)
+            self._desk.failed(self.account, reason)
             self.account = ""
             self._answer(say.MAILDROP_BUSY if busy else say.MAILDROP_FAILED)
             return
@@ -270,17 +265,7 @@ class Pop3Session:
         assert self._machine is not None
         self._machine.enter(self._maildrop.items, self._maildrop.total_octets)
         self._deadline = self.doorway.clock.monotonic() + AUTOLOGOUT_SECONDS
-        self._report.login_succeeded(self.account)
-
-    def _login_failed(self, login: str, reason: str, reply: Pop3Reply) -> None:
-        assert self._machine is not None
-        self._failed_logins += 1
-        self._report.login_failed(login, reason)
-        if self._failed_logins >= FAILED_LOGINS:
-            self._machine.refuse(say.TOO_MANY_LOGINS)
-            self._close("guessing")
-        else:
-            self._machine.answer(reply)
+        self._desk.succeeded(login)
 
     # --- messages ---------------------------------------------------------------------------------------------
 

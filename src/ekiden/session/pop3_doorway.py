@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ekiden.accounts.login import Authenticator
 from ekiden.model.door import Door
-from ekiden.model.events import LoginFailed, LoginSucceeded, SessionClosed
+from ekiden.model.events import SessionClosed
 from ekiden.model.ids import IdSequence, render_id
 from ekiden.ports.clock import Clock
 from ekiden.ports.events import EventSink
@@ -34,9 +34,9 @@ class Pop3Doorway:
 
 
 class Pop3Report:
-    """Events of one session, all with its id. `client`, `tls`, `mechanism` are kept up to date by the session."""
+    """Events of one session, all with its id. `client`: set by the session."""
 
-    __slots__ = ("_began", "_doorway", "_id", "_session", "client", "mechanism", "tls")
+    __slots__ = ("_began", "_doorway", "_id", "_session", "client")
 
     def __init__(self, doorway: Pop3Doorway, session: int) -> None:
         self._doorway = doorway
@@ -44,33 +44,6 @@ class Pop3Report:
         self._session = render_id(session)
         self._began = doorway.clock.monotonic()
         self.client = ""
-        self.tls = ""
-        self.mechanism = ""
-
-    def login_succeeded(self, account: str) -> None:
-        self._doorway.events.emit(
-            LoginSucceeded(
-                session=self._session,
-                door=self._doorway.door.value,
-                client=self.client,
-                account=account,
-                mechanism=self.mechanism,
-                tls=self.tls,
-            )
-        )
-
-    def login_failed(self, login: str, reason: str) -> None:
-        self._doorway.events.emit(
-            LoginFailed(
-                session=self._session,
-                door=self._doorway.door.value,
-                client=self.client,
-                account=login,
-                mechanism=self.mechanism,
-                reason=reason,
-                level="warning",
-            )
-        )
 
     def fault(self, where: str, error: BaseException) -> str:
         """Invariant 7: the stack goes to the log; the incident id comes back, for the client."""

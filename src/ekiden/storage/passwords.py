@@ -55,10 +55,10 @@ class Argon2Hasher:
         """Raises HasherBusy too."""
         return await self._run(lambda: self._argon2.hash(_octets(password)))
 
-    async def verify(self, encoded: str, password: str) -> bool:
+    async def verify(self, encoded: str, password: str, *, known: bool = True) -> bool:
         return await self._run(lambda: self._matches(encoded, password))
 
-    async def verify_nobody(self, password: str) -> bool:
+    async def verify_nobody(self, password: str, *, known: bool = True) -> bool:
         """Raises HasherBusy, as `verify` does."""
         await self._run(lambda: self._matches(self._nobody, password))
         return False

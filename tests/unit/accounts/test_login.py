@@ -7,11 +7,12 @@ import asyncio
 import msgspec
 import pytest
 
-from ekiden.accounts import login as login_module
+from ekiden.accounts import remembered
 from ekiden.accounts.login import Authenticator, LoginReason
 from ekiden.model.account import Account, ScramVerifier
 from ekiden.ports.directory import DirectoryFailed
 from ekiden.storage.memory.directory import MemoryDirectory
+from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.passwords import FakeHasher
 
@@ -25,8 +26,9 @@ class House:
         self.directory = directory or MemoryDirectory()
         self.hasher = FakeHasher()
         self.clock = FakeClock()
+        self.pairs = MemoryKnownPairs()
         domains = ["example.test", "second.test"]
-        self.door = Authenticator(self.directory, self.hasher, self.clock, FakeRandom(), domains)
+        self.door = Authenticator(self.directory, self.hasher, self.clock, FakeRandom(), self.pairs, domains)
 
     async def add(self, name="you@example.test", password="secret", **changes):
         account = Account(name, f"$fake${password}", SCRAM)
@@ -36,8 +38,11 @@ class House:
         account = await self.directory.account(name)
         await self.directory.change_account(msgspec.structs.replace(account, **changes))
 
-    async def reason(self, login, password):
-        return (await self.door.check(login, password)).reason
+    async def check(self, login, password, client="192.0.2.1", scope="submit"):
+        return await self.door.check(login, password, client=client, scope=scope)
+
+    async def reason(self, login, password, **more):
+        return (await self.check(login, password, **more)).reason
 
 
 class FailingDirectory(MemoryDirectory):
@@ -52,7 +57,7 @@ class FailingDirectory(MemoryDirectory):
 async def test_right_password_gives_the_account():
     house = House()
     await house.add()
-    result = await house.door.check("you@example.test", "secret")
+    result = await house.check("you@example.test", "secret")
     assert result.reason is LoginReason.OK
     assert result.account == await house.directory.account("you@example.test")
     assert not result.try_later
@@ -77,7 +82,7 @@ async def test_every_failure_costs_exactly_one_check(login, password, reason):
     house = House()
     await house.add()
     await house.add("off@example.test", enabled=False)
-    result = await house.door.check(login, password)
+    result = await house.check(login, password)
     assert (result.account, result.reason) == (None, reason)
     assert not result.try_later
     assert house.hasher.verified + house.hasher.nobody == 1
@@ -103,7 +108,7 @@ def test_login_names(login, name):
 
 
 def test_without_domains_a_login_needs_its_own():
-    door = Authenticator(MemoryDirectory(), FakeHasher(), FakeClock(), FakeRandom())
+    door = Authenticator(MemoryDirectory(), FakeHasher(), FakeClock(), FakeRandom(), MemoryKnownPairs())
     assert door.account_name("you") == ""
     assert door.account_name("you@example.test") == "you@example.test"
 
@@ -153,7 +158,7 @@ async def test_a_change_of_the_account_forgets_the_success(changes, reason):
 async def test_a_removed_account_that_comes_back_starts_anew():
     house = House()
     await house.add()
-    account = (await house.door.check("you", "secret")).account
+    account = (await house.check("you", "secret")).account
     await house.directory.remove_account("you@example.test")
     assert await house.reason("you", "secret") is LoginReason.UNKNOWN_USER
     await house.add(password="another")
@@ -162,7 +167,7 @@ async def test_a_removed_account_that_comes_back_starts_anew():
 
 
 async def test_the_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(login_module, "REMEMBER_AT_MOST", 2)
+    monkeypatch.setattr(remembered, "REMEMBER_AT_MOST", 2)
     house = House()
     for name in ("a", "b", "c"):
         await house.add(f"{name}@example.test")
@@ -178,22 +183,22 @@ async def test_the_memory_holds_no_password():
     house = House()
     await house.add()
     await house.reason("you", "secret")
-    assert "secret" not in repr(vars(house.door))
+    assert "secret" not in repr(vars(house.door._recent))
 
 
 async def test_the_memory_of_another_process_is_another():
     house = House()
     await house.add()
     account = await house.directory.account("you@example.test")
-    other = Authenticator(house.directory, house.hasher, house.clock, FakeRandom(seed=2))
-    assert house.door._mac(account, "secret") != other._mac(account, "secret")
+    other = Authenticator(house.directory, house.hasher, house.clock, FakeRandom(seed=2), house.pairs)
+    assert house.door._recent.mac(account, "secret") != other._recent.mac(account, "secret")
 
 
 async def test_mac_parts_can_not_be_shifted_into_each_other():
     door = House().door
-    one = door._mac(Account("a", "", SCRAM, epoch=1), "1:b")
-    assert one != door._mac(Account("a1:", "", SCRAM, epoch=1), "b")
-    assert one != door._mac(Account("a", "", SCRAM, epoch=11), "b")
+    one = door._recent.mac(Account("a", "", SCRAM, epoch=1), "1:b")
+    assert one != door._recent.mac(Account("a1:", "", SCRAM, epoch=1), "b")
+    assert one != door._recent.mac(Account("a", "", SCRAM, epoch=11), "b")
 
 
 @pytest.mark.parametrize("login", ["you", "nobody"])
@@ -201,16 +206,16 @@ async def test_too_many_checks_means_try_later(login):
     house = House()
     await house.add()
     house.hasher.busy = True
-    result = await house.door.check(login, "secret")
+    result = await house.check(login, "secret")
     assert (result.account, result.reason, result.try_later) == (None, LoginReason.BUSY, True)
 
 
 async def test_a_store_that_fails_means_try_later_and_ends_open_sessions():
     house = House(FailingDirectory())
     await house.add()
-    account = (await house.door.check("you", "secret")).account
+    account = (await house.check("you", "secret")).account
     house.directory.failing = True
-    result = await house.door.check("you", "secret")
+    result = await house.check("you", "secret")
     assert (result.account, result.reason, result.try_later) == (None, LoginReason.STORE_FAILED, True)
     assert not await house.door.still_valid(account.name, account.epoch)
 
@@ -220,7 +225,7 @@ async def test_a_change_during_the_check_wins(action):
     house = House()
     await house.add()
     house.hasher.gate = asyncio.Event()
-    checking = asyncio.ensure_future(house.door.check("you", "secret"))
+    checking = asyncio.ensure_future(house.check("you", "secret"))
     await asyncio.sleep(0)
     if action == "remove":
         await house.directory.remove_account("you@example.test")
@@ -235,7 +240,7 @@ async def test_a_change_during_the_check_wins(action):
 async def test_open_sessions_end_with_their_epoch():
     house = House()
     await house.add()
-    account = (await house.door.check("you", "secret")).account
+    account = (await house.check("you", "secret")).account
     assert await house.door.still_valid(account.name, account.epoch)
     await house.change(argon2="$fake$new")
     assert not await house.door.still_valid(account.name, account.epoch)

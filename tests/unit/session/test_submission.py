@@ -122,7 +122,7 @@ async def test_what_submission_mends(hall: Hall) -> None:
 
 
 async def test_too_many_logins_at_once_are_told_to_come_back(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def busy(encoded: str, password: str) -> bool:
+    async def busy(encoded: str, password: str, *, known: bool) -> bool:
         raise HasherBusy
 
     monkeypatch.setattr(hall.hasher, "verify", busy)

@@ -1,0 +1,52 @@
+"""SASL, server side, as pure step machines (RFC 4422): PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS.
+
+    exchange = mechanism("PLAIN")          # None: not a mechanism of ours
+    exchange.step(initial)                 # octets, or None if the client sent no initial response
+        -> Challenge(data)                 # send it, feed the answer to `step`
+        -> Credentials(authzid, login, password)   # ask `accounts.login.Authenticator`
+        -> ScramLookup(login)              # find what is stored for it, give it to `Scram.offer`
+        -> ScramResult(matched, final)     # which of the stored keys the client has proven, None: none of them
+        -> SaslFault(reason, malformed)    # refuse; the exchange is over
+
+Rules
+1. SMTP (RFC 4954) and POP3 (RFC 5034) sessions use the same machines; base64 and `*` (cancel) are theirs.
+2. Nothing here says whether a login exists: a fault depends on the client's octets alone.
+3. An authorization identity must be empty or name the login itself: nobody acts for somebody else here.
+4. Passwords and tokens appear in no `repr`, so that no traceback or log line can show one.
+
+`accounts.exchange` drives them for both protocols. Never decides whether credentials are right.
+"""
+
+from ekiden.proto.sasl.mechanisms import mechanism, offered
+from ekiden.proto.sasl.prepare import prepare
+from ekiden.proto.sasl.scram import Scram, ScramKeys
+from ekiden.proto.sasl.steps import (
+    MAX_LOGIN_OCTETS,
+    MAX_PASSWORD_OCTETS,
+    BearerToken,
+    Challenge,
+    Credentials,
+    Exchange,
+    SaslFault,
+    ScramLookup,
+    ScramResult,
+    Step,
+)
+
+__all__ = [
+    "MAX_LOGIN_OCTETS",
+    "MAX_PASSWORD_OCTETS",
+    "BearerToken",
+    "Challenge",
+    "Credentials",
+    "Exchange",
+    "SaslFault",
+    "Scram",
+    "ScramKeys",
+    "ScramLookup",
+    "ScramResult",
+    "Step",
+    "mechanism",
+    "offered",
+    "prepare",
+]
