@@ -80,7 +80,7 @@ class DoorRefused(Event, tag="door.refused", kw_only=True):
 
 class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
     """Somebody proved who they are. `tls`: version and cipher suite. `app_password`: the id of the one that was used,
-    for the account's own password."""
+    empty for the account's own password."""
 
     session: str
     door: str
