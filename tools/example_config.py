@@ -43,6 +43,8 @@ VALUES: dict[str, Any] = {
     "user": "ekiden",
     "tls.certificate": "/etc/ekiden/cert.pem",
     "tls.private_key": "/etc/ekiden/key.pem",
+    "extra_certificate.certificate": "/etc/ekiden/other.cert.pem",
+    "extra_certificate.private_key": "/etc/ekiden/other.key.pem",
     "listen.relay": ["0.0.0.0:25", "[::]:25"],
     "listen.submission": ["0.0.0.0:587", "[::]:587"],
     "listen.submissions": ["0.0.0.0:465", "[::]:465"],
@@ -57,6 +59,8 @@ VALUES: dict[str, Any] = {
 #: One sentence above each table; `[[...]]` may be repeated.
 TABLES = {
     "tls": "The certificate that mail programs and other servers see. People's doors need one.",
+    "extra_certificate": "Further certificates: a client that asks for one of their names (SNI) "
+    "gets it, everybody else the one in [tls]. Changed files are taken up without a reload. Default: none.",
     "listen": "The doors, as address and port. 0.0.0.0 is every IPv4 address, [::] every IPv6 address of this machine. "
     "A door that is left out is closed.",
     "doors.relay": "Who may come in at a door: one [doors.NAME] each, for relay, submission, submissions, pop3, pop3s. "
@@ -75,7 +79,7 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"doors.relay", "route", "site", "source"})
+ONLY_SHOWN = frozenset({"extra_certificate", "doors.relay", "route", "site", "source"})
 
 
 class Key(NamedTuple):

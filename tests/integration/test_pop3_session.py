@@ -17,8 +17,9 @@ from ekiden.model.account import Account
 from ekiden.model.door import Door
 from ekiden.model.events import InternalFault
 from ekiden.model.ids import IdSequence, LetterId
+from ekiden.net.certificates import load_certificate
 from ekiden.net.listener import Doors, DoorService
-from ekiden.net.tls import load_certificate
+from ekiden.net.tls import door_side
 from ekiden.session.pop3 import Pop3Session
 from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.storage.maildir.store import MaildirMailboxes
@@ -52,7 +53,7 @@ class House:
 
     async def open(self) -> None:
         await self.directory.add_account(Account(ALICE, "$fake$wonderland", SCRAM))
-        side = load_certificate(self.files.certificate, self.files.key).side
+        side = door_side([load_certificate(self.files.certificate, self.files.key)])
         authenticator = Authenticator(
             self.directory, FakeHasher(), self.clock, FakeRandom(), MemoryKnownPairs(), ["example.test"]
         )

@@ -17,7 +17,8 @@ import uvloop
 
 from ekiden.model.door import Door
 from ekiden.model.events import InternalFault, SessionClosed
-from ekiden.net.tls import load_certificate
+from ekiden.net.certificates import load_certificate
+from ekiden.net.tls import door_side
 from ekiden.net.wire import CLOSING_SECONDS
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode
 from tests.integration.certificates import Files, make_certificate
@@ -393,7 +394,7 @@ def test_new_connections_use_the_new_certificate(run: Callable[[Body], None], tm
 
         before = await in_thread(dial, address)
         fresh = make_certificate(tmp_path, "new.example.test")
-        bench.side = load_certificate(fresh.certificate, fresh.key).side
+        bench.side = door_side([load_certificate(fresh.certificate, fresh.key)])
         bench.doors.replace({Door.SUBMISSION: bench.service()})
         after = await in_thread(dial, address)
         old = ssl.PEM_cert_to_DER_cert(Path(bench.files.certificate).read_text().split("-----END")[0] + END)

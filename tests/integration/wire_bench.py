@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ekiden.model.door import Door
+from ekiden.net.certificates import load_certificate
 from ekiden.net.connector import SocketConnector
 from ekiden.net.listener import Doors, DoorService
-from ekiden.net.tls import load_certificate
+from ekiden.net.tls import door_side
 from ekiden.net.wire import TlsSide
 from ekiden.ports.wire import Wire
 from tests.fakes.clock import FakeClock, FakeRandom
@@ -110,7 +111,7 @@ class Bench:
         self.connector = SocketConnector(loop, self.clock, FakeRandom(), self.events)
         self.files = files
         self.talkers: list[Talker] = []
-        self.side: TlsSide = load_certificate(files.certificate, files.key).side
+        self.side: TlsSide = door_side([load_certificate(files.certificate, files.key)])
         self.limit = 100
 
     def service(self) -> DoorService:

@@ -204,6 +204,23 @@ def _site_changed(e: events.SiteChanged) -> str:
     return f"{e.by}: {e.action} the site {e.site}{_why(e.reason)}"
 
 
+def _certificate(key: str, names: list[str]) -> str:
+    return f"the certificate for {', '.join(names) or 'no name'} ([{key.partition('[')[0]}])"
+
+
+def _certificate_loaded(e: events.CertificateLoaded) -> str:
+    return f"{_certificate(e.key, e.names)} is in use"
+
+
+def _certificate_refused(e: events.CertificateRefused) -> str:
+    return f"a changed certificate cannot be used, and the old one stays: {e.key}: {e.reason}"
+
+
+def _certificate_expiring(e: events.CertificateExpiring) -> str:
+    ends = f"expires in less than {_many(e.days, 'day')}" if e.days else "has expired"
+    return f"{_certificate(e.key, e.names)} {ends}: renew it"
+
+
 def _account_changed(e: events.AccountChanged) -> str:
     return f"{e.by} {_ACCOUNT_ACTIONS.get(e.action, e.action)} {e.account}"
 
@@ -239,6 +256,9 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.QueueChanged: _queue_changed,
     events.SiteChanged: _site_changed,
     events.AccountChanged: _account_changed,
+    events.CertificateLoaded: _certificate_loaded,
+    events.CertificateRefused: _certificate_refused,
+    events.CertificateExpiring: _certificate_expiring,
     events.ServerChanged: _server_changed,
     events.LogDropped: _log_dropped,
     events.InternalFault: _internal_fault,

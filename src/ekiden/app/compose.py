@@ -43,11 +43,12 @@ from ekiden.model.events import ClaimsFreed
 from ekiden.model.ids import IdSequence
 from ekiden.model.reply import Reply
 from ekiden.net.balance import Balance
+from ekiden.net.certificates import Pair, TlsFailed, parse_certificate
 from ekiden.net.connector import SocketConnector
 from ekiden.net.faults import report_fault
 from ekiden.net.listener import Doors, DoorService
 from ekiden.net.resolver import DnsResolver
-from ekiden.net.tls import TlsFailed, load_certificate
+from ekiden.net.tls import door_side
 from ekiden.net.wire import TlsSide
 from ekiden.policy.descriptors import outbound_connections
 from ekiden.policy.next_hop import NextHops
@@ -81,7 +82,14 @@ class _Rules(NamedTuple):
 class Works:
     """A worker's whole object graph. On one event loop."""
 
-    def __init__(self, config: Config, events: EventSink, bell: WorkerBell, balance: Balance | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        pairs: tuple[Pair, ...],
+        events: EventSink,
+        bell: WorkerBell,
+        balance: Balance | None = None,
+    ) -> None:
         """Opens the stores; `bell` is closed with us. Raises StoreRefused, StartRefused."""
         loop = asyncio.get_running_loop()
         self.clock = SystemClock()
@@ -99,7 +107,7 @@ class Works:
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
-        rules = self._make_rules(config, None)
+        rules = self._make_rules(config, pairs, None)
         self._rules = rules
         self._resolver = CurrentResolver(rules.resolver)
         self.delivery = Delivery(self._tools(), config, rules.secrets)
@@ -138,9 +146,9 @@ class Works:
     async def open_doors(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> None:
         await self.doors.open(sockets, self._rules.services)
 
-    async def reload(self, config: Config) -> None:
+    async def reload(self, config: Config, pairs: tuple[Pair, ...]) -> None:
         """Rule 1. Raises StartRefused."""
-        rules = self._make_rules(config, self._rules.lists)
+        rules = self._make_rules(config, pairs, self._rules.lists)
         old = self._rules
         self._rules = rules
         self._resolver.resolver = rules.resolver
@@ -148,6 +156,13 @@ class Works:
         self.delivery.reconfigure(config, rules.secrets)
         self.doors.replace(rules.services)
         await old.resolver.close()
+
+    def take_certificates(self, pairs: tuple[Pair, ...]) -> None:
+        """Renewed ones, for connections that come from now on. The supervisor has checked them. Raises StartRefused."""
+        tls = _door_side(pairs)
+        services = {door: service._replace(tls=tls) for door, service in self._rules.services.items()}
+        self._rules = self._rules._replace(services=services)
+        self.doors.replace(services)
 
     async def free_dead_claims(self) -> None:
         """After a worker died: what it held is tried again, by whoever claims it first; its slots are free, too."""
@@ -207,10 +222,10 @@ class Works:
 
     # ---- rules
 
-    def _make_rules(self, config: Config, lists: FileRecipientLists | None) -> _Rules:
+    def _make_rules(self, config: Config, pairs: tuple[Pair, ...], lists: FileRecipientLists | None) -> _Rules:
         """Raises StartRefused; changes nothing."""
         secrets = read_secrets(config)
-        tls = _load_tls(config)
+        tls = _door_side(pairs)
         resolver = DnsResolver(config.dns.nameservers, within=config.dns.timeout, clock=self.clock)
         fresh = FileRecipientLists(config, self._list_failed, lists)
         routing = Routing(config, secrets, resolver, self.random)
@@ -282,11 +297,12 @@ class Works:
         self.report(f"recipients list {path}", OSError(text))
 
 
-def _load_tls(config: Config) -> TlsSide | None:
-    if not config.tls.certificate:
+def _door_side(pairs: tuple[Pair, ...]) -> TlsSide | None:
+    """Raises StartRefused."""
+    if not pairs:
         return None
     try:
-        return load_certificate(config.tls.certificate, config.tls.private_key).side
+        return door_side([parse_certificate(pair) for pair in pairs])
     except TlsFailed as error:
         raise StartRefused(f"tls.{error.key}: {error}") from None
 

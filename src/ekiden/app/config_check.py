@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ekiden.app import data_folder
+from ekiden.app.certificates import Place, days_left, places, read_certificate
 from ekiden.app.config_doors import door_findings
 from ekiden.app.config_file import ConfigError, Loaded
 from ekiden.app.config_lines import KeyPath
@@ -24,11 +25,8 @@ from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config
 from ekiden.model.door import Door
 from ekiden.model.mailbox import domain_key
+from ekiden.net.certificates import ByName, Certificate, TlsFailed, render_day
 from ekiden.policy.route_match import never_reached, route_name
-
-_DAY = 86400.0
-#: Certificates are renewed at a third of their life; ours lasts 90 days or less.
-_SOON_DAYS = 14
 
 
 class Weight(StrEnum):
@@ -51,7 +49,7 @@ def inspect(loaded: Loaded, *, ports: bool = True) -> list[Finding]:
     except StartRefused as error:
         return [_stops(loaded, ("user",), str(error).removeprefix("user: "))]
     found = [
-        *_certificate(loaded, identity),
+        *_certificates(loaded, identity),
         *_secrets(loaded, identity),
         *_files(loaded, identity),
         *_unused_routes(loaded),
@@ -68,34 +66,45 @@ def _stops(loaded: Loaded, path: KeyPath, message: str) -> Finding:
     return Finding(Weight.STOPS, loaded.error(path, message))
 
 
-def _certificate(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
-    tls = loaded.config.tls
-    if not tls.certificate:
-        return
-    from ekiden.net.tls import TlsFailed, load_certificate, render_day
+def _certificates(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
+    good = []
+    for place in places(loaded.config):
+        try:
+            certificate = read_certificate(place)
+        except TlsFailed as error:
+            yield _stops(loaded, (*place.path, error.key), str(error))
+            continue
+        good.append((place, certificate))
+        if fault := _secrecy(place.private_key, identity):
+            yield _stops(loaded, (*place.path, "private_key"), fault)
+        if not identity.can_read(place.certificate):
+            message = f"{place.certificate} cannot be read by {identity.name}"
+            yield _stops(loaded, (*place.path, "certificate"), message)
+        yield from _validity(loaded, place, certificate)
+    by_name = ByName([certificate for _, certificate in good])
+    for index, (place, certificate) in enumerate(good):
+        path = (*place.path, "certificate")
+        if place.path == ("tls",):
+            if not certificate.covers(loaded.config.hostname):
+                names = ", ".join(certificate.names) or "no name at all"
+                message = f"is for {names}, not for {loaded.config.hostname}: mail programs will warn or refuse"
+                yield Finding(Weight.NOTE, loaded.error(path, message))
+        elif index and not any(by_name.find(name) == index for name in certificate.names):
+            message = "is never used: it holds no name that a certificate above does not hold, too; leave it out"
+            yield Finding(Weight.WRONG, loaded.error(path, message))
 
-    try:
-        certificate = load_certificate(tls.certificate, tls.private_key)
-    except TlsFailed as error:
-        yield _stops(loaded, ("tls", error.key), str(error))
-        return
-    if fault := _secrecy(tls.private_key, identity):
-        yield _stops(loaded, ("tls", "private_key"), fault)
-    if not identity.can_read(tls.certificate):
-        yield _stops(loaded, ("tls", "certificate"), f"{tls.certificate} cannot be read by {identity.name}")
-    now, path = time.time(), ("tls", "certificate")
-    if now >= certificate.not_after:
-        message = f"expired on {render_day(certificate.not_after)}; renew it, then reload"
+
+def _validity(loaded: Loaded, place: Place, certificate: Certificate) -> Iterator[Finding]:
+    now, path = time.time(), (*place.path, "certificate")
+    days = days_left(certificate, now)
+    if days == 0:
+        message = f"expired on {render_day(certificate.not_after)}; renew it: a running server takes it up by itself"
         yield Finding(Weight.WRONG, loaded.error(path, message))
     elif now < certificate.not_before:
         message = f"is not valid before {render_day(certificate.not_before)}; is the clock right?"
         yield Finding(Weight.WRONG, loaded.error(path, message))
-    elif certificate.not_after - now < _SOON_DAYS * _DAY:
+    elif days:
         message = f"expires on {render_day(certificate.not_after)}; renew it"
-        yield Finding(Weight.NOTE, loaded.error(path, message))
-    if not certificate.covers(loaded.config.hostname):
-        names = ", ".join(certificate.names) or "no name at all"
-        message = f"is for {names}, not for {loaded.config.hostname}: mail programs will warn or refuse"
         yield Finding(Weight.NOTE, loaded.error(path, message))
 
 

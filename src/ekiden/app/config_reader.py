@@ -17,7 +17,7 @@ import msgspec
 
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_values import check_address, parse_duration, parse_size
-from ekiden.config.model import Config, Section, WideNetwork
+from ekiden.config.model import Config, Section, Tls, WideNetwork
 
 #: Lists that may also be written as one string.
 _ONE_OR_MANY: Final[frozenset[KeyPath]] = frozenset(
@@ -198,7 +198,8 @@ def _not_negative(number: float) -> float:
 
 
 def _unknown(key: str, kind: type[Section], hints: Mapping[str, Any]) -> str:
-    if close := difflib.get_close_matches(key, hints, n=1, cutoff=0.6):
+    close = difflib.get_close_matches(key, hints, n=1, cutoff=0.6)
+    if close and not (kind is Config and key in _keys(Tls)):  # "certificate" is no slip of "extra_certificate"
         return f'is no key here; did you mean "{close[0]}"?'
     for section, hint in get_type_hints(Config, include_extras=True).items():
         bare, _ = _strip(hint)

@@ -96,6 +96,11 @@ def _check_doors(config: Config, report: Report) -> None:
         report.add(("tls", "private_key"), "is missing: a certificate needs its key")
     if config.tls.private_key and not config.tls.certificate:
         report.add(("tls", "certificate"), "is missing: a key needs its certificate")
+    if config.extra_certificate and not config.tls.certificate:
+        report.add(
+            ("extra_certificate", 0),
+            "is a further one, chosen by name: the one for clients that name nothing stands in [tls] and is missing",
+        )
 
 
 def _check_networks(config: Config, report: Report) -> None:

@@ -14,12 +14,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ekiden.config.model import Config
+from ekiden.net.certificates import Pair
 
 _LENGTH: Final = 4
 
 
 class Order(Enum):
-    RELOAD = b"R"  # payload: the new configuration
+    RELOAD = b"R"  # payload: the new configuration and certificates
+    CERTIFICATES = b"C"  # payload: the new certificates
     REOPEN_LOG = b"L"
     WORKER_DIED = b"D"  # its claims can be freed
 
@@ -29,12 +31,27 @@ class Frame(NamedTuple):
     payload: bytes = b""
 
 
-def render_config(config: Config) -> bytes:
-    return msgspec.msgpack.encode(config)
+class Fresh(msgspec.Struct, frozen=True, array_like=True):
+    """What a reload brings."""
+
+    config: Config
+    pairs: tuple[Pair, ...]
 
 
-def parse_config(payload: bytes) -> Config:
-    return msgspec.msgpack.decode(payload, type=Config)
+def render_reload(config: Config, pairs: tuple[Pair, ...]) -> bytes:
+    return msgspec.msgpack.encode(Fresh(config, pairs))
+
+
+def parse_reload(payload: bytes) -> Fresh:
+    return msgspec.msgpack.decode(payload, type=Fresh)
+
+
+def render_pairs(pairs: tuple[Pair, ...]) -> bytes:
+    return msgspec.msgpack.encode(pairs)
+
+
+def parse_pairs(payload: bytes) -> tuple[Pair, ...]:
+    return msgspec.msgpack.decode(payload, type=tuple[Pair, ...])
 
 
 def send(connection: socket.socket, frame: Frame) -> None:

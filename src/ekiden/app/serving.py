@@ -19,6 +19,7 @@ import msgspec
 
 from ekiden.app import allocator, data_folder, privileges
 from ekiden.app.bells import Bells
+from ekiden.app.certificates import Certificates
 from ekiden.app.clock import SystemClock
 from ekiden.app.config_check import Finding, Weight, inspect
 from ekiden.app.config_file import ConfigErrors, Loaded, load_with_lines
@@ -62,6 +63,7 @@ def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
         allocator.fix_limits()
         privileges.become(identity)
         log = DirectLog(_open_output(config), SystemClock().now)
+        certificates = Certificates(config, log.emit, SystemClock().now, SystemClock().monotonic)
     except StartRefused:
         close_doors(doors)
         raise
@@ -69,10 +71,11 @@ def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
     _tell_doors(log, doors)
     plan = Plan(
         config=config,
-        work=partial(_work, doors),
-        reload=partial(_reload, path, log),
+        work=partial(_work, doors, certificates),
+        reload=partial(_reload, path, log, certificates),
         close_doors=partial(close_doors, doors),
         log=log,
+        certificates=certificates,
         ready=ready,
     )
     status = Supervisor(plan).run()
@@ -90,11 +93,17 @@ def _import_everything() -> None:
 
 
 def _work(
-    doors: BoundDoors, slot: int, config: Config, orders: socket.socket, heartbeats: Heartbeats, bells: Bells
+    doors: BoundDoors,
+    certificates: Certificates,
+    slot: int,
+    config: Config,
+    orders: socket.socket,
+    heartbeats: Heartbeats,
+    bells: Bells,
 ) -> int:
     from ekiden.app.worker import run_worker
 
-    return run_worker(slot, config, doors, orders, heartbeats, bells)
+    return run_worker(slot, config, doors, orders, heartbeats, bells, certificates.pairs)
 
 
 def _refuse(loaded: Loaded, findings: list[Finding]) -> list[Finding]:
@@ -105,18 +114,20 @@ def _refuse(loaded: Loaded, findings: list[Finding]) -> list[Finding]:
     return findings
 
 
-def _reload(path: str, log: SupervisorLog, old: Config) -> Config | str:
+def _reload(path: str, log: SupervisorLog, certificates: Certificates, old: Config) -> Config | str:
     """The new configuration, with what only a restart changes left as it was; or why it cannot be used."""
     try:
         loaded = load_with_lines(path)
-        findings = _refuse(loaded, inspect(_as_running(loaded, old), ports=False))
+        running = _as_running(loaded, old)
+        findings = _refuse(loaded, inspect(running, ports=False))
+        certificates.take(running.config)
     except (ConfigErrors, StartRefused) as error:
         return str(error)
     changed = [key for key in RESTART_KEYS if getattr(loaded.config, key) != getattr(old, key)]
     for key in changed:
         log.emit(ServerChanged(what="reload-refused", detail=f"{key} has changed: needs a restart", level="warning"))
     _tell_findings(log, findings)
-    return _as_running(loaded, old).config
+    return running.config
 
 
 def _as_running(loaded: Loaded, old: Config) -> Loaded:

@@ -28,9 +28,10 @@ from typing import Final, Protocol
 
 from ekiden.app.bells import Bells
 from ekiden.app.heartbeat import Heartbeats, boot_time
-from ekiden.app.orders import Frame, Order, render_config, send
+from ekiden.app.orders import Frame, Order, render_pairs, render_reload, send
 from ekiden.config.model import Config
 from ekiden.model.events import Event, InternalFault, ServerChanged
+from ekiden.net.certificates import Pair
 
 #: A worker whose loop stands still for this long serves nobody.
 SILENCE_SECONDS: Final = 30.0
@@ -59,6 +60,15 @@ class SupervisorLog(Protocol):
     def reopen(self, path: str = "") -> None: ...
 
 
+class Certificates(Protocol):
+    """`app.certificates`."""
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]: ...
+
+    def look(self) -> tuple[Pair, ...] | None: ...
+
+
 @dataclass(slots=True)
 class WorkerSlot:
     """One place for a worker. `pid` 0: nobody there; `due`: when it may be made anew (boot time)."""
@@ -75,14 +85,15 @@ class WorkerSlot:
 @dataclass(slots=True)
 class Plan:
     """What the supervisor works with. `work(slot, config, orders, heartbeats, bells)` runs in the child and returns
-    its exit status. `reload()`: the checked new configuration, or a text why not. `close_doors` is called when
-    draining."""
+    its exit status. `reload()`: the checked new configuration, whose certificates are taken then, or a text why not.
+    `close_doors` is called when draining."""
 
     config: Config
     work: Callable[[int, Config, socket.socket, Heartbeats, Bells], int]
     reload: Callable[[Config], Config | str]
     close_doors: Callable[[], None]
     log: SupervisorLog
+    certificates: Certificates
     ready: Callable[[], None] = field(default=lambda: None)
 
 
@@ -150,7 +161,7 @@ class Supervisor:
             return
         self._config = result
         self._plan.log.reopen(result.log.file)
-        self._order_all(Frame(Order.RELOAD, render_config(result)))
+        self._order_all(Frame(Order.RELOAD, render_reload(result, self._plan.certificates.pairs)))
         self._tell("reloaded")
 
     # ---- workers
@@ -169,6 +180,8 @@ class Supervisor:
                 self._signal_all(signal.SIGKILL)
             return
         if self._told_ready:
+            if pairs := self._plan.certificates.look():
+                self._order_all(Frame(Order.CERTIFICATES, render_pairs(pairs)))
             for slot in self._slots:
                 if not slot.pid and now >= slot.due:
                     self._fork(slot)

@@ -25,13 +25,14 @@ from ekiden.app.bells import Bells, WorkerBell
 from ekiden.app.clock import SystemClock
 from ekiden.app.compose import Works
 from ekiden.app.heartbeat import Heartbeats, WorkerBalance
-from ekiden.app.orders import Frame, Order, OrderReader, parse_config
+from ekiden.app.orders import Frame, Order, OrderReader, parse_pairs, parse_reload
 from ekiden.app.refusal import StartRefused
 from ekiden.app.stores import StoreRefused
 from ekiden.app.supervisor import CANNOT_START
 from ekiden.config.model import Config
 from ekiden.model.door import Door
 from ekiden.model.events import ServerChanged
+from ekiden.net.certificates import Pair
 from ekiden.telemetry.log import JsonLog
 from ekiden.telemetry.output import Output
 
@@ -49,13 +50,14 @@ def run_worker(
     orders: socket.socket,
     heartbeats: Heartbeats,
     bells: Bells,
+    pairs: tuple[Pair, ...],
 ) -> int:
     """The process's exit status."""
     _raise_descriptor_limit()
     log = JsonLog(Output(config.log.file), SystemClock().now)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_Worker(slot, config, orders, heartbeats, log).work(sockets, bells))
+            return runner.run(_Worker(slot, config, orders, heartbeats, log).work(sockets, bells, pairs))
     except (StartRefused, StoreRefused) as error:
         print(f"ekiden: {error}", file=sys.stderr)
         return CANNOT_START
@@ -79,11 +81,11 @@ class _Worker:
         self._timer: asyncio.TimerHandle | None = None
         self._works: Works
 
-    async def work(self, sockets: Mapping[Door, Sequence[socket.socket]], bells: Bells) -> int:
+    async def work(self, sockets: Mapping[Door, Sequence[socket.socket]], bells: Bells, pairs: tuple[Pair, ...]) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         bell, balance = WorkerBell(*bells.of(self._slot)), WorkerBalance(self._heartbeats, self._slot)
-        works = self._works = Works(self._config, self._log, bell, balance)
+        works = self._works = Works(self._config, pairs, self._log, bell, balance)
         loop.set_exception_handler(self._loop_fault)
         self._orders.setblocking(False)  # noqa: FBT003 - the library's form
         loop.add_reader(self._orders, self._read_orders)
@@ -134,15 +136,18 @@ class _Worker:
     async def _obey(self, frame: Frame) -> None:
         match frame.order:
             case Order.RELOAD:
-                await self._reload(parse_config(frame.payload))
+                fresh = parse_reload(frame.payload)
+                await self._reload(fresh.config, fresh.pairs)
+            case Order.CERTIFICATES:
+                self._works.take_certificates(parse_pairs(frame.payload))
             case Order.REOPEN_LOG:
                 self._log.reopen()
             case Order.WORKER_DIED:
                 await self._works.free_dead_claims()
 
-    async def _reload(self, config: Config) -> None:
+    async def _reload(self, config: Config, pairs: tuple[Pair, ...]) -> None:
         try:
-            await self._works.reload(config)
+            await self._works.reload(config, pairs)
         except StartRefused as error:
             self._log.emit(ServerChanged(what="reload-refused", detail=str(error), level="error"))
             self._log.reopen()

@@ -50,6 +50,11 @@ class Tls(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     private_key: Annotated[Path, doc("PEM file; the service user must be able to read it, others must not.")] = ""
 
 
+class ExtraCertificate(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    certificate: Annotated[Path, doc("PEM file: a further certificate, then its chain, for the names that it holds.")]
+    private_key: Annotated[Path, doc("PEM file; readable by the service user alone.")]
+
+
 class Listen(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     relay: Annotated[tuple[Address, ...], doc("25: other mail servers bring mail for our domains.")] = ()
     submission: Annotated[tuple[Address, ...], doc("587: people send, STARTTLS and login.")] = ()
@@ -286,6 +291,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         str, doc("Who gets mail to postmaster@ our domains when no account or alias of that name exists.")
     ] = ""
     tls: Tls = Tls()
+    extra_certificate: tuple[ExtraCertificate, ...] = ()
     listen: Listen = Listen()
     doors: Doors = Doors()
     relay: Relay = Relay()

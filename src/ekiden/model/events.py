@@ -265,6 +265,35 @@ class ServerChanged(Event, tag="server.changed", kw_only=True):
     pid: int = 0
 
 
+class CertificateLoaded(Event, tag="certificate.loaded", kw_only=True):
+    """A certificate of our doors is in use, from the start or because its files or the configuration changed. `key`:
+    where it is configured, `tls` or `extra_certificate[1]`; `names`: what it is for; `until`: seconds since 1970."""
+
+    key: str
+    names: list[str]
+    until: float
+    fingerprint: str
+
+
+class CertificateRefused(Event, tag="certificate.refused", kw_only=True):
+    """The files of a certificate changed and cannot be used; the one that is in use stays."""
+
+    key: str
+    reason: str
+    level: str = "error"
+
+
+class CertificateExpiring(Event, tag="certificate.expiring", kw_only=True):
+    """`days`: 21, 7 or 1 or less are left; 0: it has expired. Once each a certificate, and after a start."""
+
+    key: str
+    names: list[str]
+    until: float
+    days: int
+    fingerprint: str
+    level: str = "warning"
+
+
 class LogDropped(Event, tag="log.dropped", kw_only=True):
     """The log itself could not keep up, or could not be written: so many lines are missing before this one."""
 

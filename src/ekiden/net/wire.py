@@ -37,13 +37,12 @@ CLOSING_SECONDS: Final = 30
 
 
 class TlsSide(NamedTuple):
-    """What `start_tls` works with. `verified`: the context proves `server_name`. `server_end_point`: RFC 5929 §4."""
+    """What `start_tls` works with. `verified`: the context proves `server_name`."""
 
     context: ssl.SSLContext
     server_side: bool
     server_name: str = ""
     verified: bool = False
-    server_end_point: bytes = b""
 
 
 class WireOwner(Protocol):
@@ -370,7 +369,9 @@ def _facts(transport: asyncio.Transport, side: TlsSide) -> TlsFacts:
     tls = transport.get_extra_info("ssl_object")
     cipher = tls.cipher()
     resumed = bool(getattr(tls, "session_reused", False))
-    return TlsFacts(tls.version() or "", cipher[0] if cipher else "", side.verified, side.server_end_point, resumed)
+    # the context that the handshake ended with: the name that the client asked for may have changed it (SNI)
+    binding = getattr(tls.context, "server_end_point", b"")
+    return TlsFacts(tls.version() or "", cipher[0] if cipher else "", side.verified, binding, resumed)
 
 
 class WireSet:

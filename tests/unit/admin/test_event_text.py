@@ -85,3 +85,17 @@ def test_no_reason_of_a_failed_login_is_told_by_its_code_alone() -> None:
 def test_a_door_has_its_port() -> None:
     assert door_text("pop3s") == "pop3s (995)"
     assert door_text("imap") == "imap"
+
+
+def test_a_certificate_that_runs_out() -> None:
+    def text(days: int) -> str:
+        return sentence(
+            events.CertificateExpiring(
+                key="extra_certificate[1]", names=["mail.example.test"], until=1.0, days=days, fingerprint="f"
+            )
+        )
+
+    who = "the certificate for mail.example.test ([extra_certificate])"
+    assert text(7) == f"{who} expires in less than 7 days: renew it"
+    assert text(1) == f"{who} expires in less than 1 day: renew it"
+    assert text(0) == f"{who} has expired: renew it"

@@ -10,7 +10,7 @@ import pytest
 
 from ekiden.app.config_check import Finding, Weight, inspect
 from ekiden.app.config_file import load_with_lines
-from tests.unit.net.test_tls import make
+from tests.unit.net.test_certificates import make
 
 BASE = 'hostname = "mail.example.test"\ndata_dir = "data"\n'
 

@@ -10,12 +10,22 @@ import pytest
 
 from ekiden.app import data_folder
 from ekiden.app.heartbeat import Heartbeats, boot_time
-from ekiden.app.orders import Frame, Order, OrderReader, parse_config, render_config, send
+from ekiden.app.orders import (
+    Frame,
+    Order,
+    OrderReader,
+    parse_pairs,
+    parse_reload,
+    render_pairs,
+    render_reload,
+    send,
+)
 from ekiden.app.privileges import resolve
 from ekiden.app.recipient_lists import FileRecipientLists
 from ekiden.app.refusal import StartRefused
 from ekiden.app.secrets import read_secrets
 from ekiden.config.model import Config, Domain, Relay, Route, WideNetwork
+from ekiden.net.certificates import Pair
 
 CONFIG = Config(
     hostname="mail.example.test",
@@ -26,7 +36,10 @@ CONFIG = Config(
 
 
 def test_a_configuration_survives_the_way_to_the_workers() -> None:
-    assert parse_config(render_config(CONFIG)) == CONFIG
+    pairs = (Pair(b"chain", b"key"),)
+    fresh = parse_reload(render_reload(CONFIG, pairs))
+    assert (fresh.config, fresh.pairs) == (CONFIG, pairs)
+    assert parse_pairs(render_pairs(pairs)) == pairs
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 1000])

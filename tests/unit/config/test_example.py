@@ -20,7 +20,15 @@ from ekiden.config.model import Config, Section, WideNetwork
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "ekiden.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 #: Commented out, but no defaults: what every [[route]] and [[site]] must have.
-EXAMPLES = ("route.match", "route.to", "site.match", "source.address", "source.helo")
+EXAMPLES = (
+    "extra_certificate.certificate",
+    "extra_certificate.private_key",
+    "route.match",
+    "route.to",
+    "site.match",
+    "source.address",
+    "source.helo",
+)
 _OPENING = re.compile(r"#?\[\[?([\w.]+)\]\]?$")
 _KEY = re.compile(r"(#?)(\w+) = (.*)$")
 

@@ -1,125 +1,133 @@
-"""load_certificate: everything that can be wrong with a certificate has its own sentence."""
+"""What our doors' contexts take, which certificate a client gets, and what outbound contexts prove: handshakes in
+memory."""
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import ssl
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ekiden.net.tls import ClientTls, TlsFailed, load_certificate, render_day
+from ekiden.net.certificates import Pair, TlsFailed, load_certificate
+from ekiden.net.tls import ClientTls, DoorContext, door_side
+from ekiden.net.wire import TlsSide
 from ekiden.ports.wire import TlsMode
 from tests.fakes.clock import FakeClock
-
-START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+from tests.unit.net.test_certificates import make
 
 
-def make(
-    folder: Path,
-    *names: str,
-    key: PrivateKey | None = None,
-    algorithm: hashes.SHA256 | hashes.SHA384 | None = None,
-    password: bytes = b"",
-) -> tuple[str, str]:
-    key = key or ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(START)
-        .not_valid_after(START + datetime.timedelta(days=90))
-    )
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
-    hash_of = None if isinstance(key, ed25519.Ed25519PrivateKey) else (algorithm or hashes.SHA256())
-    certificate_path, key_path = folder / "c.pem", folder / "k.pem"
-    certificate_path.write_bytes(builder.sign(key, hash_of).public_bytes(serialization.Encoding.PEM))
-    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
-    pkcs8 = serialization.PrivateFormat.PKCS8
-    key_path.write_bytes(key.private_bytes(serialization.Encoding.PEM, pkcs8, encryption))
-    return str(certificate_path), str(key_path)
+class Ends(NamedTuple):
+    client: ssl.SSLObject
+    server: ssl.SSLObject
+
+    @property
+    def seen(self) -> bytes:
+        """The certificate that the client got, under SHA-256."""
+        octets = self.client.getpeercert(binary_form=True)
+        assert octets is not None
+        return hashlib.sha256(octets).digest()
+
+    @property
+    def bound(self) -> bytes:
+        assert isinstance(self.server.context, DoorContext)
+        return self.server.context.server_end_point
 
 
-def failure(certificate: str, key: str) -> tuple[str, str]:
-    with pytest.raises(TlsFailed) as caught:
-        load_certificate(certificate, key)
-    assert "\n" not in str(caught.value)
-    return caught.value.key, str(caught.value)
+def anybody(version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = version
+    return context
 
 
-def test_good(tmp_path: Path) -> None:
-    certificate = load_certificate(*make(tmp_path, "mail.example.test", "*.example.org"))
-    assert certificate.not_before == START.timestamp()
-    assert render_day(certificate.not_after) == "2026-04-01"
-    assert certificate.covers("MAIL.example.test")
-    assert certificate.covers("mx.example.org")
-    assert not certificate.covers("a.b.example.org")
-    assert not certificate.covers("example.org")
-    context = certificate.side.context
+def shake(
+    side: TlsSide, name: str | None = None, context: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None
+) -> Ends:
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = (context or anybody()).wrap_bio(down, up, server_hostname=name, session=session)
+    server = side.context.wrap_bio(up, down, server_side=True)
+    waiting = [client, server]
+    while waiting:
+        end = waiting.pop(0)
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            waiting.append(end)
+    return Ends(client, server)
+
+
+def test_only_good_suites(tmp_path: Path) -> None:
+    context = door_side([load_certificate(*make(tmp_path, "mail.example.test"))]).context
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.num_tickets == 0
-    assert all("RC4" not in c["name"] and "CBC" not in c["name"] for c in context.get_ciphers())
+    assert all("GCM" in c["name"] or "CHACHA20" in c["name"] for c in context.get_ciphers())
+    assert all(c["name"].startswith(("TLS_", "ECDHE-")) for c in context.get_ciphers())
+    for option in (ssl.OP_NO_COMPRESSION, ssl.OP_NO_RENEGOTIATION, ssl.OP_NO_TICKET):
+        assert context.options & option
+    assert not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE
 
 
-def test_channel_binding_takes_the_signature_hash(tmp_path: Path) -> None:
-    """RFC 5929 §4.1."""
-
-    def der(path: str) -> bytes:
-        return ssl.PEM_cert_to_DER_cert(Path(path).read_text())
-
-    paths = make(tmp_path)
-    assert load_certificate(*paths).side.server_end_point == hashlib.sha256(der(paths[0])).digest()
-    paths = make(tmp_path, algorithm=hashes.SHA384())
-    assert load_certificate(*paths).side.server_end_point == hashlib.sha384(der(paths[0])).digest()
-    paths = make(tmp_path, key=ed25519.Ed25519PrivateKey.generate())
-    assert load_certificate(*paths).side.server_end_point == b""
+def test_the_client_chooses_the_suite(tmp_path: Path) -> None:
+    side = door_side([load_certificate(*make(tmp_path, "mail.example.test"))])
+    for cipher in ("ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-GCM-SHA256"):
+        context = anybody(ssl.TLSVersion.TLSv1_2)
+        context.set_ciphers(f"{cipher}:ECDHE+AESGCM:ECDHE+CHACHA20")
+        chosen = shake(side, context=context).client.cipher()
+        assert chosen is not None
+        assert chosen[0] == cipher
 
 
-def test_no_names(tmp_path: Path) -> None:
-    certificate = load_certificate(*make(tmp_path))
-    assert certificate.names == ()
-    assert not certificate.covers("test")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_cannot_be_resumed(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    side = door_side([load_certificate(*make(tmp_path, "mail.example.test"))])
+    context = anybody(version)
+    first = shake(side, context=context)
+    session = first.client.session
+    assert session is None or not (session.id or session.has_ticket)
+    assert not shake(side, context=context, session=session).client.session_reused
 
 
-def test_mismatch(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    certificate, _ = make(tmp_path)
-    _, key = make(tmp_path / "other")
-    which, text = failure(certificate, key)
-    assert which == "private_key"
-    assert "is not the key of the certificate" in text
+def test_groups_outside_mozillas_profile_are_refused(tmp_path: Path) -> None:
+    side = door_side([load_certificate(*make(tmp_path, "mail.example.test"))])
+    for group, taken in (("prime256v1", True), ("secp384r1", True), ("secp521r1", False)):
+        context = anybody()
+        context.set_ecdh_curve(group)
+        if taken:
+            assert shake(side, context=context).client.version() == "TLSv1.3"
+        else:
+            with pytest.raises(ssl.SSLError):
+                shake(side, context=context)
 
 
-def test_encrypted_key(tmp_path: Path) -> None:
-    which, text = failure(*make(tmp_path, password=b"geheim"))
-    assert which == "private_key"
-    assert "encrypted" in text
+def test_the_certificate_for_the_name_and_its_channel_binding(tmp_path: Path) -> None:
+    """RFC 6066 §3, RFC 5929 §4: the binding is that of the certificate that was sent."""
+    certificates = [
+        load_certificate(*make(tmp_path, *names))
+        for names in (("mail.example.test",), ("mail.example.org",), ("*.example.net",))
+    ]
+    side = door_side(certificates)
+    wanted = {None: 0, "mail.example.test": 0, "mail.example.org": 1, "pop.example.net": 2, "elsewhere.test": 0}
+    for name, place in wanted.items():
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            ends = shake(side, name, anybody(version))
+            assert ends.seen == bytes.fromhex(certificates[place].fingerprint), name
+            assert ends.bound == ends.seen
 
 
-def test_wrong_files(tmp_path: Path) -> None:
-    certificate, key = make(tmp_path)
-    assert failure(str(tmp_path / "none"), key) == (
-        "certificate",
-        f"{tmp_path}/none cannot be read: No such file or directory",
+def test_what_openssl_refuses_has_a_sentence(tmp_path: Path) -> None:
+    path, _ = make(tmp_path, "mail.example.test")
+    certificate = load_certificate(path, _)
+    other = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    assert failure(certificate, str(tmp_path))[0] == "private_key"
-    assert "holds no PEM certificate" in failure(key, key)[1]
-    assert "holds no PEM private key" in failure(certificate, certificate)[1]
-    damaged = tmp_path / "damaged.pem"
-    damaged.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    assert "is damaged" in failure(str(damaged), key)[1]
-    damaged.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
-    assert "is damaged" in failure(certificate, str(damaged))[1]
+    broken = certificate._replace(pair=Pair(certificate.pair.chain, other))
+    with pytest.raises(TlsFailed, match=r"for mail\.example\.test cannot be used: [A-Z]"):
+        door_side([broken])
 
 
 def test_client_contexts() -> None:

@@ -50,6 +50,8 @@ class Transport:
 
 
 class Secret:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
     def version(self) -> str:
         return "TLSv1.3"
 
@@ -121,7 +123,7 @@ class Stage:
         self.loop = Loop()
         self.user = Both()
         self.transport = Transport()
-        side = TlsSide(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), server_side=True, server_end_point=b"end")
+        side = TlsSide(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), server_side=True)
         self.wire = StreamWire(cast(asyncio.AbstractEventLoop, self.loop), self.user, side)
         self.wire.connection_made(cast(asyncio.Transport, self.transport))
 
