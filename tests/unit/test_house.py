@@ -35,7 +35,7 @@ PURE = _LANGUAGE | {
 }
 PURE |= {"email", "idna", "msgspec"}
 #: Grade B awaits ports.
-WAITING = _LANGUAGE | {"asyncio", "contextlib", "hashlib", "hmac", "msgspec", "traceback", "unicodedata"}
+WAITING = _LANGUAGE | {"asyncio", "contextlib", "hashlib", "hmac", "ipaddress", "msgspec", "traceback", "unicodedata"}
 GRADES = {
     **dict.fromkeys(("model", "ports", "proto", "message", "config", "policy"), PURE),
     **dict.fromkeys(("session", "delivery", "accounts", "spool", "admin"), WAITING),

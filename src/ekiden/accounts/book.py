@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from ekiden.accounts.refusal import Malformed, Refused
 from ekiden.accounts.verifier import ITERATIONS, SALT_OCTETS, scram_verifier
 from ekiden.model.account import Account
 from ekiden.model.mailbox import Mailbox, domain_key
@@ -28,18 +29,6 @@ from ekiden.proto.sasl import MAX_PASSWORD_OCTETS, prepare
 MIN_PASSWORD: Final = 8
 #: RFC 5321 §4.5.3.1.1; also keeps a mailbox's folder name within what file systems take.
 MAX_LOCAL_PART_OCTETS: Final = 64
-
-
-class Refused(Exception):
-    """`argument`: which one, such as 'ADDRESS' or 'password'. `str()`: a sentence that says what would be right."""
-
-    def __init__(self, argument: str, text: str) -> None:
-        super().__init__(f"{argument}: {text}")
-        self.argument = argument
-
-
-class Malformed(Refused):
-    """The argument could never be right, whatever the configuration says: wrong usage."""
 
 
 def account_name(address: str, domains: Sequence[str]) -> str:
@@ -86,6 +75,13 @@ def check_password(password: str, name: str) -> None:
         raise Refused("password", "is the address itself, which is the first that anybody tries; take another one")
 
 
+def sender_name(address: str) -> str:
+    """A granted sender in key form: a mailbox of any domain, or `@domain`. Raises Malformed."""
+    if address.startswith("@"):
+        return f"@{_mailbox('OTHER', f'any{address}').domain_key}"
+    return _mailbox("OTHER", address).key
+
+
 async def make_account(name: str, password: str, hasher: PasswordHasher, random: Random, now: float) -> Account:
     """An account that is not stored yet. `now`: seconds since 1970. Raises Refused, HasherBusy."""
     check_password(password, name)
@@ -95,6 +91,7 @@ async def make_account(name: str, password: str, hasher: PasswordHasher, random:
         scram=scram_verifier(password, random.token(SALT_OCTETS), ITERATIONS),
         created=now,
         changed=now,
+        password_changed=now,
     )
 
 
@@ -107,6 +104,7 @@ async def with_password(account: Account, password: str, hasher: PasswordHasher,
         argon2=await hasher.hash(prepare(password)),
         scram=scram_verifier(password, account.scram.salt, account.scram.iterations),
         changed=now,
+        password_changed=now,
     )
 
 

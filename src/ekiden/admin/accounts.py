@@ -1,8 +1,8 @@
 """Use cases around accounts and aliases, behind every face (CLI, later the console).
 
 Each change is durable when its method returns and leaves an event that says who made it. Refusals come as
-`accounts.book.Refused` (the argument) or `ports.directory.DirectoryConflict` (what is stored contradicts); then nothing
-was changed.
+`accounts.refusal.Refused` (the argument) or `ports.directory.DirectoryConflict` (what is stored contradicts); then
+nothing was changed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from ekiden.accounts import book
+from ekiden.accounts.refusal import Refused
 from ekiden.model.account import Account, Alias, Standing
 from ekiden.model.events import AccountChanged
 from ekiden.model.mailbox import address_key, domain_key
@@ -77,7 +78,7 @@ class AccountDesk:
         name = await self.free_name(address)
         account = await book.make_account(name, password, self._hasher, self._random, self._clock.now())
         await self._directory.add_account(account)
-        self._tell("add", name)
+        self.tell("add", name)
         return account
 
     async def passwd(self, address: str, password: str) -> Account:
@@ -85,7 +86,7 @@ class AccountDesk:
         account = await self.existing(address)
         account = await book.with_password(account, password, self._hasher, self._clock.now())
         await self._directory.change_account(account)
-        self._tell("passwd", account.name)
+        self.tell("passwd", account.name)
         return account
 
     async def disable(self, address: str) -> bool:
@@ -100,7 +101,11 @@ class AccountDesk:
         """The aliases that still lead to it. Its mailbox stays on disk. Raises as `existing`."""
         account = await self.existing(address)
         await self._directory.remove_account(account.name)
-        self._tell("remove", account.name)
+        self.tell("remove", account.name)
+        return await self.aliases_to(account)
+
+    async def aliases_to(self, account: Account) -> list[Alias]:
+        """Those that lead to it directly. Reads all aliases. Raises DirectoryFailed."""
         return [alias for alias in await self._directory.aliases() if _leads_to(alias, account.name)]
 
     async def accounts(self, domain: str = "") -> list[Account]:
@@ -114,9 +119,9 @@ class AccountDesk:
         ours = {domain_key(domain) for domain, recipients in self._domains if recipients == "accounts"}
         for mailbox in mailboxes:
             if mailbox.domain_key in ours and (await self._directory.find(mailbox)).standing is Standing.UNKNOWN:
-                raise book.Refused("TARGET", f"{mailbox} is neither an account nor an alias here; add it first")
+                raise Refused("TARGET", f"{mailbox} is neither an account nor an alias here; add it first")
         await self._directory.put_alias(Alias(name, tuple(str(mailbox) for mailbox in mailboxes)))
-        self._tell("alias-add", name)
+        self.tell("alias-add", name)
         there = await self._directory.aliases(name.rpartition("@")[2])
         return next(alias for alias in there if alias.name == name)
 
@@ -124,7 +129,7 @@ class AccountDesk:
         """The whole alias, or one target of it. Raises Refused, DirectoryConflict, DirectoryFailed."""
         name = book.alias_name(address, [*self._names, address.rpartition("@")[2]])
         await self._directory.remove_alias(name, target)
-        self._tell("alias-remove", name)
+        self.tell("alias-remove", name)
 
     async def aliases(self, domain: str = "") -> list[Alias]:
         """Raises DirectoryFailed."""
@@ -149,11 +154,12 @@ class AccountDesk:
         await self._directory.change_account(
             msgspec.structs.replace(account, enabled=enabled, changed=self._clock.now())
         )
-        self._tell("enable" if enabled else "disable", account.name)
+        self.tell("enable" if enabled else "disable", account.name)
         return True
 
-    def _tell(self, action: str, account: str) -> None:
-        self._sink.emit(AccountChanged(action=action, account=account, by=self._by))
+    def tell(self, action: str, account: str, what: str = "") -> None:
+        """For the desks beside this one."""
+        self._sink.emit(AccountChanged(action=action, account=account, by=self._by, what=what))
 
 
 def _leads_to(alias: Alias, name: str) -> bool:

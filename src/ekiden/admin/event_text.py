@@ -77,6 +77,10 @@ _ACCOUNT_ACTIONS: Final = {
     "remove": "removed the account",
     "alias-add": "added or changed the alias",
     "alias-remove": "removed the alias",
+    "app-password-add": "made an app password for",
+    "app-password-revoke": "revoked an app password of",
+    "send-as-add": "granted another sender address to",
+    "send-as-remove": "took back a sender address from",
 }
 
 
@@ -222,7 +226,7 @@ def _certificate_expiring(e: events.CertificateExpiring) -> str:
 
 
 def _account_changed(e: events.AccountChanged) -> str:
-    return f"{e.by} {_ACCOUNT_ACTIONS.get(e.action, e.action)} {e.account}"
+    return f"{e.by} {_ACCOUNT_ACTIONS.get(e.action, e.action)} {e.account}{_why(e.what)}"
 
 
 def _server_changed(e: events.ServerChanged) -> str:

@@ -1,31 +1,19 @@
-"""`ekiden account`, `ekiden alias`, `ekiden domain`: a face of `admin.accounts`, with no rules of its own.
-
-Passwords come from standard input (`--password-stdin`) or from a prompt that asks twice; never from the command line,
-where every user of the machine can read them.
-"""
+"""`ekiden account`, `ekiden alias`, `ekiden domain`: a face of `admin.accounts`, with no rules of its own."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ekiden.cli.options import complaints, config_option, finish, json_option, load_config, operator
-from ekiden.cli.output import count, echo_json, local_time, safe, table, utc_time
+from ekiden.cli.account_desk import account_desk, done, password_for, password_option
+from ekiden.cli.app_passwords import APP_PASSWORD_HEAD, app_password, app_password_json, app_password_row
+from ekiden.cli.grants import send_as
+from ekiden.cli.options import config_option, finish, json_option
+from ekiden.cli.output import count, echo_json, local_time, safe, span, table, utc_time
 
 if TYPE_CHECKING:
-    from ekiden.admin.accounts import AccountDesk
     from ekiden.model.account import Account, Alias
-
-#: A password has 1,024 octets at most; what is longer is the wrong file.
-_MOST_STDIN = 64 * 1024
-
-_password_option = click.option(
-    "--password-stdin", "from_stdin", is_flag=True, help="Read the password from standard input instead of asking."
-)
 
 
 @click.group()
@@ -33,30 +21,34 @@ def account() -> None:
     """Accounts: login, mailbox and address in one. Changes reach a running server within a second."""
 
 
+account.add_command(app_password)
+account.add_command(send_as)
+
+
 @account.command("add")
 @click.argument("address")
-@_password_option
+@password_option
 @config_option
 @json_option
 def account_add(address: str, config_path: str, *, from_stdin: bool, as_json: bool) -> None:
     """Add the account ADDRESS, such as you@example.org."""
-    with _desk(config_path) as desk:
+    with account_desk(config_path) as desk:
         name = finish(desk.free_name(address))
-        added = finish(desk.add(address, _password(name, from_stdin=from_stdin)))
-    _done(f"added {added.name}", as_json=as_json, account=_as_json(added))
+        added = finish(desk.add(address, password_for(name, from_stdin=from_stdin)))
+    done(f"added {added.name}", as_json=as_json, account=_as_json(added))
 
 
 @account.command("passwd")
 @click.argument("address")
-@_password_option
+@password_option
 @config_option
 @json_option
 def account_passwd(address: str, config_path: str, *, from_stdin: bool, as_json: bool) -> None:
     """Set a new password; sessions that are open end within a second."""
-    with _desk(config_path) as desk:
+    with account_desk(config_path) as desk:
         name = finish(desk.existing(address)).name
-        finish(desk.passwd(address, _password(name, from_stdin=from_stdin)))
-    _done(f"{name} has a new password", as_json=as_json)
+        finish(desk.passwd(address, password_for(name, from_stdin=from_stdin)))
+    done(f"{name} has a new password", as_json=as_json)
 
 
 @account.command("list")
@@ -65,7 +57,7 @@ def account_passwd(address: str, config_path: str, *, from_stdin: bool, as_json:
 @json_option
 def account_list(domain: str, config_path: str, *, as_json: bool) -> None:
     """List all accounts, or those of DOMAIN."""
-    with _desk(config_path, look=True) as desk:
+    with account_desk(config_path, look=True) as desk:
         accounts = finish(desk.accounts(domain))
     if as_json:
         echo_json([_as_json(account) for account in accounts])
@@ -79,15 +71,50 @@ def account_list(domain: str, config_path: str, *, as_json: bool) -> None:
         click.echo(table(("ACCOUNT", "LOGIN", "ADDED", "CHANGED"), rows))
 
 
+@account.command("show")
+@click.argument("address")
+@config_option
+@json_option
+def account_show(address: str, config_path: str, *, as_json: bool) -> None:
+    """Show an account: its state, the age of its password, what leads to it, what it may send as, its app passwords."""
+    from ekiden.app.clock import SystemClock
+
+    with account_desk(config_path, look=True) as desk:
+        found = finish(desk.existing(address))
+        aliases = finish(desk.aliases_to(found))
+    if as_json:
+        shown = {
+            "password_changed": utc_time(found.password_changed),
+            "aliases": [alias.name for alias in aliases],
+            "send_as": list(found.send_as),
+            "app_passwords": [app_password_json(there) for there in found.app_passwords],
+        }
+        echo_json(_as_json(found) | shown)
+        return
+    now = SystemClock().now()
+    lines = [
+        ("account", found.name),
+        ("login", "enabled" if found.enabled else "disabled; mail still arrives"),
+        ("added", local_time(found.created)),
+        ("password", f"{span(now - found.password_changed)} old, set {local_time(found.password_changed)}"),
+        ("aliases", ", ".join(alias.name for alias in aliases) or "none lead to it"),
+        ("may send as", ", ".join(("itself", *(["its aliases"] if aliases else []), *found.send_as))),
+        ("app passwords", "" if found.app_passwords else "none"),
+    ]
+    click.echo("\n".join(safe(f"{name + ':':<15}{text}".rstrip()) for name, text in lines))
+    if found.app_passwords:
+        click.echo(table(APP_PASSWORD_HEAD, [app_password_row(there, now) for there in found.app_passwords]))
+
+
 @account.command("disable")
 @click.argument("address")
 @config_option
 @json_option
 def account_disable(address: str, config_path: str, *, as_json: bool) -> None:
     """No login any more, open sessions end; mail still arrives."""
-    with _desk(config_path) as desk:
+    with account_desk(config_path) as desk:
         changed = finish(desk.disable(address))
-    _done(f"{address} is disabled" if changed else f"{address} was disabled already", as_json=as_json, changed=changed)
+    done(f"{address} is disabled" if changed else f"{address} was disabled already", as_json=as_json, changed=changed)
 
 
 @account.command("enable")
@@ -96,9 +123,9 @@ def account_disable(address: str, config_path: str, *, as_json: bool) -> None:
 @json_option
 def account_enable(address: str, config_path: str, *, as_json: bool) -> None:
     """Let a disabled account log in again, with the password it had."""
-    with _desk(config_path) as desk:
+    with account_desk(config_path) as desk:
         changed = finish(desk.enable(address))
-    _done(f"{address} is enabled" if changed else f"{address} was enabled already", as_json=as_json, changed=changed)
+    done(f"{address} is enabled" if changed else f"{address} was enabled already", as_json=as_json, changed=changed)
 
 
 @account.command("remove")
@@ -107,9 +134,9 @@ def account_enable(address: str, config_path: str, *, as_json: bool) -> None:
 @json_option
 def account_remove(address: str, config_path: str, *, as_json: bool) -> None:
     """Remove an account. Its mailbox stays on disk; letters on their way to it are reported to their senders."""
-    with _desk(config_path) as desk:
+    with account_desk(config_path) as desk:
         left = finish(desk.remove(address))
-    _done(f"removed {address}; its mailbox stays on disk", as_json=as_json, aliases=[alias.name for alias in left])
+    done(f"removed {address}; its mailbox stays on disk", as_json=as_json, aliases=[alias.name for alias in left])
     if left and not as_json:
         names = ", ".join(alias.name for alias in left)
         verb = "leads" if len(left) == 1 else "lead"
@@ -128,9 +155,9 @@ def alias() -> None:
 @json_option
 def alias_add(name: str, targets: tuple[str, ...], config_path: str, *, as_json: bool) -> None:
     """Let ALIAS lead to TARGET, and to what it led before. @example.org catches all that has no mailbox there."""
-    with _desk(config_path) as desk:
+    with account_desk(config_path) as desk:
         added = finish(desk.add_alias(name, targets))
-    _done(f"{added.name} leads to {', '.join(added.targets)}", as_json=as_json, alias=_alias_as_json(added))
+    done(f"{added.name} leads to {', '.join(added.targets)}", as_json=as_json, alias=_alias_as_json(added))
 
 
 @alias.command("list")
@@ -139,7 +166,7 @@ def alias_add(name: str, targets: tuple[str, ...], config_path: str, *, as_json:
 @json_option
 def alias_list(domain: str, config_path: str, *, as_json: bool) -> None:
     """List all aliases, or those of DOMAIN."""
-    with _desk(config_path, look=True) as desk:
+    with account_desk(config_path, look=True) as desk:
         aliases = finish(desk.aliases(domain))
     if as_json:
         echo_json([_alias_as_json(alias) for alias in aliases])
@@ -156,9 +183,9 @@ def alias_list(domain: str, config_path: str, *, as_json: bool) -> None:
 @json_option
 def alias_remove(name: str, target: str, config_path: str, *, as_json: bool) -> None:
     """Remove ALIAS, or only its TARGET."""
-    with _desk(config_path) as desk:
+    with account_desk(config_path) as desk:
         finish(desk.remove_alias(name, target))
-    _done(f"{name} leads no more to {target}" if target else f"removed {name}", as_json=as_json)
+    done(f"{name} leads no more to {target}" if target else f"removed {name}", as_json=as_json)
 
 
 @click.group()
@@ -174,7 +201,7 @@ def domain_list(config_path: str, *, as_json: bool) -> None:
 
     Says how the recipients of each are known, and how many accounts and aliases we hold.
     """
-    with _desk(config_path, look=True) as desk:
+    with account_desk(config_path, look=True) as desk:
         domains = finish(desk.domain_summaries())
     if as_json:
         echo_json([domain._asdict() for domain in domains])
@@ -183,43 +210,6 @@ def domain_list(config_path: str, *, as_json: bool) -> None:
     else:
         rows = [(d.name, d.recipients, str(d.accounts), str(d.aliases)) for d in domains]
         click.echo(table(("DOMAIN", "RECIPIENTS", "ACCOUNTS", "ALIASES"), rows, right=frozenset({2, 3})))
-
-
-@contextmanager
-def _desk(config_path: str, *, look: bool = False) -> Iterator[AccountDesk]:
-    """The use cases over this configuration's directory. `look`: nothing will be changed, so nothing is made either."""
-    config = load_config(config_path)
-    from ekiden.admin.accounts import AccountDesk
-    from ekiden.app.clock import SystemClock, SystemRandom
-    from ekiden.app.stores import act_as_user, open_directory, open_event_log, open_hasher
-
-    by, clock = operator(), SystemClock()
-    domains = [(domain.name, domain.recipients) for domain in config.domain]
-    with ExitStack() as opened, complaints():
-        act_as_user(config, make=not look)
-        directory = opened.enter_context(closing(open_directory(config, make=not look)))
-        sink = opened.enter_context(closing(open_event_log(config, clock, make=not look)))
-        hasher = opened.enter_context(closing(open_hasher()))
-        yield AccountDesk(directory, hasher, clock, SystemRandom(), sink, domains=domains, by=by)
-
-
-def _password(name: str, *, from_stdin: bool) -> str:
-    """Raises click.UsageError where nobody could be asked."""
-    if from_stdin:
-        octets = sys.stdin.buffer.read(_MOST_STDIN)
-        text = octets.decode("utf-8", "surrogateescape")
-        return text.removesuffix("\n").removesuffix("\r")
-    if not sys.stdin.isatty():
-        raise click.UsageError("there is no terminal to ask for the password; use --password-stdin")
-    password: str = click.prompt(f"Password for {safe(name)}", hide_input=True, confirmation_prompt="Once more")
-    return password
-
-
-def _done(text: str, *, as_json: bool, **facts: Any) -> None:
-    if as_json:
-        echo_json({"ok": True, **facts})
-    else:
-        click.echo(safe(text))
 
 
 def _as_json(account: Account) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
 @contextmanager
 def complaints() -> Iterator[None]:
     """Expected failures become one line; what nobody expected keeps its stack."""
-    from ekiden.accounts.book import Malformed, Refused
+    from ekiden.accounts.refusal import Malformed, Refused
     from ekiden.admin.queue import NoSuchLetter
     from ekiden.admin.sites import NoSuchSite
     from ekiden.app.stores import StoreRefused

@@ -249,11 +249,13 @@ class SiteChanged(Event, tag="site.changed", kw_only=True):
 
 class AccountChanged(Event, tag="account.changed", kw_only=True):
     """A person changed an account or an alias. `action`: add, passwd, disable, enable, remove, alias-add,
-    alias-remove; `by`: the operating-system user."""
+    alias-remove, app-password-add, app-password-revoke, send-as-add, send-as-remove; `by`: the operating-system user.
+    `what`: the app password's id and name, or the address that was granted."""
 
     action: str
     account: str
     by: str
+    what: str = ""
 
 
 class ServerChanged(Event, tag="server.changed", kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ekiden.accounts import book
-from ekiden.accounts.book import Malformed, Refused
+from ekiden.accounts.refusal import Malformed, Refused
 from ekiden.accounts.verifier import scram_verifier
 from tests.fakes.clock import FakeRandom
 from tests.fakes.passwords import FakeHasher

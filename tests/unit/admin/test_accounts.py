@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ekiden.accounts.book import Refused
+from ekiden.accounts.refusal import Refused
 from ekiden.admin.accounts import AccountDesk, DomainSummary
 from ekiden.model.account import Alias
 from ekiden.model.events import AccountChanged
