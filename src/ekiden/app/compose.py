@@ -32,7 +32,15 @@ from ekiden.app.current import CurrentResolver
 from ekiden.app.recipient_lists import FileRecipientLists
 from ekiden.app.refusal import StartRefused
 from ekiden.app.secrets import read_secrets
-from ekiden.app.stores import OpenDirectory, open_directory, open_hasher, open_known_pairs, open_slots, open_spool
+from ekiden.app.stores import (
+    OpenDirectory,
+    OpenTally,
+    open_directory,
+    open_hasher,
+    open_known_pairs,
+    open_slots,
+    open_spool,
+)
 from ekiden.config.model import Config
 from ekiden.delivery.callahead import CallAhead
 from ekiden.delivery.dispatch import Delivery
@@ -88,14 +96,16 @@ class Works:
         pairs: tuple[Pair, ...],
         events: EventSink,
         bell: WorkerBell,
+        tally: OpenTally,
         balance: Balance | None = None,
     ) -> None:
-        """Opens the stores; `bell` is closed with us. Raises StoreRefused, StartRefused."""
+        """Opens the stores; `bell` and `tally` are closed with us. Raises StoreRefused, StartRefused."""
         loop = asyncio.get_running_loop()
         self.clock = SystemClock()
         self.random = SystemRandom()
         self.events = events
         self.bell = bell
+        self.tally = tally
         self._tasks: set[asyncio.Task[None]] = set()
         self.directory: OpenDirectory = open_directory(config)
         self.spool = open_spool(config, self.clock)
@@ -139,6 +149,7 @@ class Works:
 
     async def start(self) -> None:
         """Frees what dead workers held, and begins to deliver."""
+        self.tally.start()
         await self._free_dead_claims()
         await self.delivery.prepare()
         self.delivery.start()
@@ -184,6 +195,7 @@ class Works:
         await self.delivery.aclose()
         self.connector.close()
         self.slots.close()
+        self.tally.close()
         self.bell.close()
         await self._rules.resolver.close()
         await self.mailboxes.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +30,7 @@ from ekiden.app.refusal import StartRefused
 from ekiden.app.supervisor import Plan, Supervisor, SupervisorLog
 from ekiden.config.model import RESTART_KEYS, Config
 from ekiden.model.events import ServerChanged
+from ekiden.storage.machine.tally_memory import TallyMemory
 from ekiden.telemetry.log import DirectLog
 from ekiden.telemetry.output import Output
 
@@ -40,6 +42,7 @@ _LATE: Final = (
     "ekiden.app.worker",
     "ekiden.net.dns_query",
     "ekiden.storage.machine.slots",
+    "ekiden.storage.machine.tally",
     "ekiden.storage.passwords",
     "ekiden.storage.sqlite.directory",
     "ekiden.storage.sqlite.spool",
@@ -69,13 +72,15 @@ def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
         raise
     _tell_findings(log, findings)
     _tell_doors(log, doors)
+    counts = TallyMemory(config.workers or os.cpu_count() or 1)
     plan = Plan(
         config=config,
-        work=partial(_work, doors, certificates),
+        work=partial(_work, doors, certificates, counts),
         reload=partial(_reload, path, log, certificates),
         close_doors=partial(close_doors, doors),
         log=log,
         certificates=certificates,
+        gone=counts.free,
         ready=ready,
     )
     status = Supervisor(plan).run()
@@ -95,15 +100,17 @@ def _import_everything() -> None:
 def _work(
     doors: BoundDoors,
     certificates: Certificates,
+    counts: TallyMemory,
     slot: int,
     config: Config,
     orders: socket.socket,
     heartbeats: Heartbeats,
     bells: Bells,
 ) -> int:
-    from ekiden.app.worker import run_worker
+    from ekiden.app.worker import Inheritance, run_worker
 
-    return run_worker(slot, config, doors, orders, heartbeats, bells, certificates.pairs)
+    shared = Inheritance(heartbeats, bells, counts, certificates.pairs)
+    return run_worker(slot, config, doors, orders, shared)
 
 
 def _refuse(loaded: Loaded, findings: list[Finding]) -> list[Finding]:

@@ -4,6 +4,7 @@
     directory = open_directory(config, make=False)  # for looking: an empty one if there is none yet
     spool = open_spool(config, clock)               # a new incarnation; on one event loop
     slots = open_slots(config)                      # connections and rates, over all workers
+    tally = open_tally(config, memory, worker)      # what guards count, over all workers
     reader = read_spool(config)                     # for looking, beside a running server
 
 Rules
@@ -31,9 +32,11 @@ from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
 from ekiden.ports.known_pairs import KnownPairs
 from ekiden.ports.passwords import PasswordHasher
+from ekiden.ports.tally import Tally
 
 if TYPE_CHECKING:
     from ekiden.storage.machine.slots import MachineSlots
+    from ekiden.storage.machine.tally_memory import TallyMemory
     from ekiden.storage.memory.spool import MemorySpool
     from ekiden.storage.sqlite.reading import ReadOnlySpool
     from ekiden.storage.sqlite.spool import SqliteSpool
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 DIRECTORY_FILE: Final = "directory.db"
 SPOOL_FOLDER: Final = "spool"
 SLOTS_FOLDER: Final = "slots"
+GUARDS_FOLDER: Final = "guards"
 SPOOL_FILE: Final = "spool.db"
 
 
@@ -63,6 +67,15 @@ class OpenDirectory(Directory, Protocol):
 
 class OpenKnownPairs(KnownPairs, Protocol):
     pass
+
+
+class OpenTally(Tally, Protocol):
+    """A Tally as the app holds it."""
+
+    def start(self) -> None:
+        """Keeps what is counted on disk from now on."""
+
+    def close(self) -> None: ...
 
 
 class OpenSink(EventSink, Protocol):
@@ -127,6 +140,16 @@ def open_slots(config: Config) -> MachineSlots:
         from ekiden.storage.machine.slots import MachineSlots
 
         return MachineSlots(folder)
+
+
+def open_tally(config: Config, memory: TallyMemory, worker: int) -> OpenTally:
+    """Counts of guards, for a worker; `memory` was made before the fork. Raises StoreRefused."""
+    folder = Path(config.data_dir, GUARDS_FOLDER)
+    with _refusals(config, folder):
+        prepare_data_dir(config)
+        from ekiden.storage.machine.tally import MachineTally
+
+        return MachineTally(folder, memory, worker)
 
 
 def read_spool(config: Config) -> ReadOnlySpool | MemorySpool:

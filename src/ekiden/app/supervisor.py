@@ -86,7 +86,7 @@ class WorkerSlot:
 class Plan:
     """What the supervisor works with. `work(slot, config, orders, heartbeats, bells)` runs in the child and returns
     its exit status. `reload()`: the checked new configuration, whose certificates are taken then, or a text why not.
-    `close_doors` is called when draining."""
+    `close_doors` is called when draining, `gone(slot)` when a worker is dead."""
 
     config: Config
     work: Callable[[int, Config, socket.socket, Heartbeats, Bells], int]
@@ -94,6 +94,7 @@ class Plan:
     close_doors: Callable[[], None]
     log: SupervisorLog
     certificates: Certificates
+    gone: Callable[[int], None] = field(default=lambda slot: None)
     ready: Callable[[], None] = field(default=lambda: None)
 
 
@@ -250,6 +251,7 @@ class Supervisor:
 
     def _buried(self, slot: WorkerSlot, status: int) -> None:
         pid, slot.pid = slot.pid, 0
+        self._plan.gone(slot.number)
         if slot.orders is not None:
             slot.orders.close()
             slot.orders = None

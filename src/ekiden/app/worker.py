@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ekiden.app.bells import Bells, WorkerBell
 from ekiden.app.clock import SystemClock
@@ -27,12 +27,13 @@ from ekiden.app.compose import Works
 from ekiden.app.heartbeat import Heartbeats, WorkerBalance
 from ekiden.app.orders import Frame, Order, OrderReader, parse_pairs, parse_reload
 from ekiden.app.refusal import StartRefused
-from ekiden.app.stores import StoreRefused
+from ekiden.app.stores import StoreRefused, open_tally
 from ekiden.app.supervisor import CANNOT_START
 from ekiden.config.model import Config
 from ekiden.model.door import Door
 from ekiden.model.events import ServerChanged
 from ekiden.net.certificates import Pair
+from ekiden.storage.machine.tally_memory import TallyMemory
 from ekiden.telemetry.log import JsonLog
 from ekiden.telemetry.output import Output
 
@@ -43,21 +44,28 @@ TICKS_A_SECOND: Final = 4
 ORPHAN_SECONDS: Final = 3.0
 
 
+class Inheritance(NamedTuple):
+    """What a worker has from the supervisor, made before the fork. `pairs`: certificates with their keys."""
+
+    heartbeats: Heartbeats
+    bells: Bells
+    counts: TallyMemory
+    pairs: tuple[Pair, ...]
+
+
 def run_worker(
     slot: int,
     config: Config,
     sockets: Mapping[Door, Sequence[socket.socket]],
     orders: socket.socket,
-    heartbeats: Heartbeats,
-    bells: Bells,
-    pairs: tuple[Pair, ...],
+    shared: Inheritance,
 ) -> int:
     """The process's exit status."""
     _raise_descriptor_limit()
     log = JsonLog(Output(config.log.file), SystemClock().now)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_Worker(slot, config, orders, heartbeats, log).work(sockets, bells, pairs))
+            return runner.run(_Worker(slot, config, orders, shared, log).work(sockets))
     except (StartRefused, StoreRefused) as error:
         print(f"ekiden: {error}", file=sys.stderr)
         return CANNOT_START
@@ -66,11 +74,12 @@ def run_worker(
 
 
 class _Worker:
-    def __init__(self, slot: int, config: Config, orders: socket.socket, heartbeats: Heartbeats, log: JsonLog) -> None:
+    def __init__(self, slot: int, config: Config, orders: socket.socket, shared: Inheritance, log: JsonLog) -> None:
         self._slot = slot
         self._config = config
         self._orders = orders
-        self._heartbeats = heartbeats
+        self._shared = shared
+        self._heartbeats = shared.heartbeats
         self._log = log
         self._reader = OrderReader()
         self._stop = asyncio.Event()
@@ -81,11 +90,13 @@ class _Worker:
         self._timer: asyncio.TimerHandle | None = None
         self._works: Works
 
-    async def work(self, sockets: Mapping[Door, Sequence[socket.socket]], bells: Bells, pairs: tuple[Pair, ...]) -> int:
+    async def work(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
-        bell, balance = WorkerBell(*bells.of(self._slot)), WorkerBalance(self._heartbeats, self._slot)
-        works = self._works = Works(self._config, pairs, self._log, bell, balance)
+        shared = self._shared
+        bell, balance = WorkerBell(*shared.bells.of(self._slot)), WorkerBalance(self._heartbeats, self._slot)
+        tally = open_tally(self._config, shared.counts, self._slot)
+        works = self._works = Works(self._config, shared.pairs, self._log, bell, tally, balance)
         loop.set_exception_handler(self._loop_fault)
         self._orders.setblocking(False)  # noqa: FBT003 - the library's form
         loop.add_reader(self._orders, self._read_orders)
