@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from ekiden.accounts.login import Authenticator, LoginResult, Scope, ScramOffer
+from ekiden.accounts.login import Authenticator, ScramOffer
+from ekiden.accounts.result import LoginResult, Scope
 from ekiden.proto import sasl
 
 
@@ -77,4 +78,7 @@ class LoginExchange:
         assert self._offer is not None
         if data:
             return sasl.SaslFault("SCRAM ends with an empty message of the client")
-        return await self._authenticator.scram_judge(self._offer, self._matched, client=self._client, scope=self._scope)
+        result = await self._authenticator.scram_judge(
+            self._offer, self._matched, client=self._client, scope=self._scope
+        )
+        return result if result.account is None else await self._authenticator.let_in(result, self._client)

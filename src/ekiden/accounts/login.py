@@ -24,12 +24,13 @@ from __future__ import annotations
 import hmac
 import unicodedata
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
+from ekiden.accounts import app_login
 from ekiden.accounts.remembered import Remembered
+from ekiden.accounts.result import LoginReason, LoginResult, Scope
 from ekiden.accounts.verifier import ITERATIONS, SALT_OCTETS
-from ekiden.model.account import Account
+from ekiden.model.account import Account, AppPassword
 from ekiden.model.mailbox import Mailbox, domain_key
 from ekiden.policy.login_network import login_network
 from ekiden.ports.clock import Clock, Random
@@ -42,42 +43,10 @@ from ekiden.proto.sasl import MAX_LOGIN_OCTETS, MAX_PASSWORD_OCTETS, ScramKeys, 
 FAILED_LOGINS: Final = 3
 NONCE_OCTETS: Final = 18
 
-#: What a login is for: sending (587, 465) or fetching (POP3).
-Scope = Literal["submit", "fetch"]
-
-
-class LoginReason(StrEnum):
-    """For events; the client learns no more than right, wrong, or try later."""
-
-    OK = "ok"
-    UNKNOWN_USER = "unknown-user"
-    DISABLED = "disabled"
-    WRONG_PASSWORD = "wrong-password"  # noqa: S105 - a word, not a secret
-    EXPIRED = "expired"
-    OUT_OF_SCOPE = "out-of-scope"
-    OUT_OF_NETWORK = "out-of-network"
-    CHANGED = "changed-meanwhile"
-    BUSY = "busy"
-    STORE_FAILED = "store-failed"
-
-
-class LoginResult(NamedTuple):
-    """`account`: set if, and only if, the login is right. `name`: the account name that was meant, for events; ''
-    if that could be something else, such as a password (rule 6). `app_password`: the id of the one that was used."""
-
-    account: Account | None
-    reason: LoginReason
-    name: str = ""
-    app_password: str = ""
-
-    @property
-    def try_later(self) -> bool:
-        """Nothing was decided: SMTP 454 4.7.0, POP3 `-ERR [SYS/TEMP]` (RFC 3206)."""
-        return self.reason in {LoginReason.BUSY, LoginReason.STORE_FAILED}
-
 
 class ScramOffer(NamedTuple):
-    """What a SCRAM exchange goes on with. `keys`: one a secret of `account`; for nobody, none."""
+    """What a SCRAM exchange goes on with. `keys`: of `account`'s own password, then of its app passwords in their
+    order; for nobody, none."""
 
     salt: bytes
     iterations: int
@@ -101,6 +70,7 @@ class Authenticator:
     ) -> None:
         self._directory = directory
         self._hasher = hasher
+        self._clock = clock
         self._random = random
         self._pairs = pairs
         self._default_domain = domains[0] if domains else ""
@@ -125,7 +95,7 @@ class Authenticator:
             password = ""  # wrong, at the usual price: no password of ours is longer
         prepared = prepare(password)
         try:
-            return await self._check(login, name, prepared, login_network(client))
+            return await self._check(login, name, prepared, client, scope)
         except HasherBusy:
             return LoginResult(None, LoginReason.BUSY, self._tellable(login, name))
         except DirectoryFailed:
@@ -135,27 +105,45 @@ class Authenticator:
         """Rule 6."""
         return name if "@" in login and name.rpartition("@")[2] in self._domains else ""
 
-    async def _check(self, login: str, name: str, prepared: str, network: str) -> LoginResult:
+    async def _check(self, login: str, name: str, prepared: str, client: str, scope: Scope) -> LoginResult:
         account = await self._directory.account(name) if name else None
+        app_password = None if account is None else app_login.shown(account, prepared)
+        network = login_network(client)
         known = await self._pairs.knows(name, network)
         if account is None or not account.enabled:
             await self._hasher.verify_nobody(prepared, known=known)
             if account is None:
                 return LoginResult(None, LoginReason.UNKNOWN_USER, self._tellable(login, name))
             return LoginResult(None, LoginReason.DISABLED, name)
+        if app_password is not None:
+            result = self._with_app_password(account, app_password, client=client, scope=scope)
+            if result.account is None:
+                await self._hasher.verify_nobody(prepared, known=known)  # rule 1: as dear as a wrong password
+                return result
+            return await self.let_in(result, client)
         mac = self._recent.mac(account, prepared)
-        if mac in self._recent:
-            return self._right(account, network)
-        if not await self._hasher.verify(account.argon2, prepared, known=known):
-            return LoginResult(None, LoginReason.WRONG_PASSWORD, name)
-        if not await self.still_valid(name, account.epoch):  # rule 3
-            return LoginResult(None, LoginReason.CHANGED, name)
-        self._recent.add(mac)
-        return self._right(account, network)
+        if mac not in self._recent:
+            if not await self._hasher.verify(account.argon2, prepared, known=known):
+                return LoginResult(None, LoginReason.WRONG_PASSWORD, name)
+            if not await self.still_valid(name, account.epoch):  # rule 3
+                return LoginResult(None, LoginReason.CHANGED, name)
+            self._recent.add(mac)
+        return await self.let_in(LoginResult(account, LoginReason.OK, name), client)
 
-    def _right(self, account: Account, network: str, app_password: str = "") -> LoginResult:
-        self._pairs.succeeded(account.name, network)
-        return LoginResult(account, LoginReason.OK, account.name, app_password)
+    def _with_app_password(
+        self, account: Account, app_password: AppPassword, *, client: str, scope: Scope
+    ) -> LoginResult:
+        reason = app_login.refusal(app_password, client=client, scope=scope, now=self._clock.now())
+        if reason is not None:
+            return LoginResult(None, reason, account.name, app_password.id)
+        return LoginResult(account, LoginReason.OK, account.name, app_password.id)
+
+    async def let_in(self, result: LoginResult, client: str) -> LoginResult:
+        """Notes a login that is right, where it came from and with what; the same result."""
+        self._pairs.succeeded(result.name, login_network(client))
+        if result.app_password:
+            await self._directory.app_password_used(result.name, result.app_password, self._clock.now(), client)
+        return result
 
     # --- SCRAM ------------------------------------------------------------------------------------------------
 
@@ -171,12 +159,13 @@ class Authenticator:
         if account is None or not account.scram.salt:
             return ScramOffer(salt, ITERATIONS, (), nonce, account, self._tellable(login, name))
         scram = account.scram
-        keys = (ScramKeys(scram.stored_key, scram.server_key),)
+        keys = [ScramKeys(scram.stored_key, scram.server_key)]
+        keys += (ScramKeys(each.stored_key, each.server_key) for each in account.app_passwords)
         return ScramOffer(scram.salt, scram.iterations, keys, nonce, account, name)
 
     async def scram_judge(self, offer: ScramOffer, matched: int | None, *, client: str, scope: Scope) -> LoginResult:
         """`matched`: which of `offer.keys` the client proved. To be asked when the proof comes, and once more before
-        the client is let in (rule 8)."""
+        the client is let in (rule 8); `let_in` comes after it."""
         account = offer.account
         if account is None:
             return LoginResult(None, LoginReason.UNKNOWN_USER, offer.name)
@@ -186,7 +175,9 @@ class Authenticator:
             return LoginResult(None, LoginReason.WRONG_PASSWORD, offer.name)
         if not await self.still_valid(account.name, account.epoch):
             return LoginResult(None, LoginReason.CHANGED, offer.name)
-        return self._right(account, login_network(client))
+        if matched == 0:
+            return LoginResult(account, LoginReason.OK, account.name)
+        return self._with_app_password(account, account.app_passwords[matched - 1], client=client, scope=scope)
 
     async def still_valid(self, account_name: str, epoch: int) -> bool:
         """May a session that logged in as `account_name` with that epoch go on?

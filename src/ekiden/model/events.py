@@ -93,7 +93,8 @@ class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
 
 class LoginFailed(Event, tag="login.failed", kw_only=True):
     """A login was refused. `account`: the account that was meant, '' if none can be told without showing what may be a
-    password. `reason` is for the postmaster; the client gets the same reply for all of them."""
+    password. `reason` is for the postmaster; the client gets the same reply for all of them.
+    `app_password`: the id of the one that was shown and may not be used (expired, out of its scope or network)."""
 
     session: str
     door: str
@@ -101,6 +102,7 @@ class LoginFailed(Event, tag="login.failed", kw_only=True):
     account: str
     mechanism: str
     reason: str
+    app_password: str = ""
 
 
 class RecipientRefused(Event, tag="recipient.refused", kw_only=True):

@@ -105,8 +105,7 @@ class Conversation:
         self._wire = wire
         self._deadline = self._began + GREETING_SECONDS
         trusted = wire.peer.address in self.doorway.trusted
-        tls = wire.tls is not None
-        self._machine = SmtpServer(self.doorway.settings(tls=tls, logged_in=False, trusted=trusted))
+        self._machine = SmtpServer(self.doorway.settings(tls=wire.tls, logged_in=False, trusted=trusted))
         self._begin_session(wire)
         self._machine.greeting()
         self._flush()
@@ -127,7 +126,7 @@ class Conversation:
         assert self._wire is not None
         trusted = self._wire.peer.address in self.doorway.trusted
         self._machine.tls_started()
-        self._machine.configure(self.doorway.settings(tls=True, logged_in=False, trusted=trusted))
+        self._machine.configure(self.doorway.settings(tls=self._wire.tls, logged_in=False, trusted=trusted))
         self._begin_session(self._wire)
         self._active = True
 
@@ -176,7 +175,8 @@ class Conversation:
     def logged_in(self) -> None:
         """The machine allows what a login may, from the next command on."""
         assert self._machine is not None
-        self._machine.configure(self.doorway.settings(tls=True, logged_in=True, trusted=False))
+        assert self._wire is not None
+        self._machine.configure(self.doorway.settings(tls=self._wire.tls, logged_in=True, trusted=False))
 
     def end(self, reply: Reply, reason: str) -> None:
         """Says `reply` and closes."""

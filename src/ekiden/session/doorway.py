@@ -22,6 +22,8 @@ from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
 from ekiden.ports.recipients import RecipientLists, RecipientProbe
 from ekiden.ports.spool import Spool
+from ekiden.ports.wire import TlsFacts
+from ekiden.proto.sasl import PASSWORD_MECHANISMS, offered
 from ekiden.proto.smtp.server import ServerSettings
 from ekiden.spool.window import Window
 
@@ -61,11 +63,11 @@ class Doorway:
     lists: RecipientLists
     probe: RecipientProbe
     tls: bool = True
-    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
     trusted: NetworkSet = field(init=False)
     domains: dict[str, Domain] = field(init=False)
     next_hops: NextHops = field(init=False)
-    _settings: dict[tuple[bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
+    _settings: dict[tuple[bool, bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         networks = [n if isinstance(n, str) else n.net for n in self.config.relay.trusted_networks]
@@ -73,22 +75,23 @@ class Doorway:
         object.__setattr__(self, "next_hops", NextHops(self.config))
         object.__setattr__(self, "domains", {domain_key(d.name): d for d in self.config.domain})
 
-    def settings(self, *, tls: bool, logged_in: bool, trusted: bool) -> ServerSettings:
+    def settings(self, *, tls: TlsFacts | None, logged_in: bool, trusted: bool) -> ServerSettings:
         """What the protocol machine announces and allows in this state; made once a state, not once a session."""
-        state = (tls, logged_in, trusted)
+        binding = tls is not None and bool(tls.server_end_point)
+        state = (tls is not None, binding, logged_in, trusted)
         made = self._settings.get(state)
         if made is None:
-            made = self._settings[state] = self._make_settings(tls=tls, logged_in=logged_in, trusted=trusted)
+            made = self._settings[state] = self._make_settings(*state)
         return made
 
-    def _make_settings(self, *, tls: bool, logged_in: bool, trusted: bool) -> ServerSettings:
+    def _make_settings(self, tls: bool, binding: bool, logged_in: bool, trusted: bool) -> ServerSettings:  # noqa: FBT001
         needs_login = DOORS[self.door].login
         limits = self.config.limits
         return ServerSettings(
             hostname=self.config.hostname,
             offer_starttls=self.tls and not tls and not DOORS[self.door].implicit_tls,
             tls_active=tls,
-            auth_mechanisms=self.mechanisms if needs_login and tls and not logged_in else (),
+            auth_mechanisms=offered(self.mechanisms, binding=binding) if needs_login and tls and not logged_in else (),
             size_limit=limits.message_size,
             max_recipients=limits.recipients,
             error_limit=limits.errors,

@@ -19,7 +19,8 @@ from enum import Enum
 from typing import Protocol
 
 from ekiden.accounts.exchange import LoginExchange
-from ekiden.accounts.login import FAILED_LOGINS, Authenticator, LoginResult, Scope
+from ekiden.accounts.login import FAILED_LOGINS, Authenticator
+from ekiden.accounts.result import LoginResult, Scope
 from ekiden.model.door import Door
 from ekiden.model.events import LoginFailed, LoginSucceeded
 from ekiden.model.ids import render_id
@@ -99,11 +100,11 @@ class LoginDesk:
         if result.try_later:  # nothing was decided: no guess to count, but the postmaster should see it
             self.failed(result.name, result.reason)
             return LoginRefusal.LATER
-        return self._refused(result.name, result.reason, LoginRefusal.WRONG)
+        return self._refused(result.name, result.reason, LoginRefusal.WRONG, result.app_password)
 
-    def _refused(self, account: str, reason: str, refusal: LoginRefusal) -> LoginRefusal:
+    def _refused(self, account: str, reason: str, refusal: LoginRefusal, app_password: str = "") -> LoginRefusal:
         self._failed += 1
-        self.failed(account, reason)
+        self.failed(account, reason, app_password)
         return LoginRefusal.TOO_MANY if self._failed >= FAILED_LOGINS else refusal
 
     def succeeded(self, result: LoginResult) -> None:
@@ -119,7 +120,7 @@ class LoginDesk:
             )
         )
 
-    def failed(self, account: str, reason: str) -> None:
+    def failed(self, account: str, reason: str, app_password: str = "") -> None:
         self._doorway.events.emit(
             LoginFailed(
                 session=render_id(self._session),
@@ -128,6 +129,7 @@ class LoginDesk:
                 account=account,
                 mechanism=self._mechanism,
                 reason=str(reason),
+                app_password=app_password,
                 level="warning",
             )
         )

@@ -22,14 +22,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from ekiden.accounts.login import LoginResult
+from ekiden.accounts.result import LoginResult
 from ekiden.ports.mailboxes import MailboxFailed, Maildrop, MaildropBusy
 from ekiden.ports.wire import Wire
 from ekiden.proto import sasl
 from ekiden.proto.pop3 import events as ev
 from ekiden.proto.pop3 import replies as say
 from ekiden.proto.pop3.replies import Pop3Reply
-from ekiden.proto.pop3.server import Pop3Server, Pop3Settings, State
+from ekiden.proto.pop3.server import Pop3Server, State
 from ekiden.session.login import LoginDesk, LoginRefusal
 from ekiden.session.pop3_doorway import Pop3Doorway, Pop3Report
 
@@ -88,15 +88,7 @@ class Pop3Session:
         self._wire = wire
         self._report.client = wire.peer.address
         self._desk = LoginDesk(self.doorway, self.id, wire, "fetch")
-        doorway = self.doorway
-        settings = Pop3Settings(
-            hostname=doorway.hostname,
-            offer_stls=doorway.tls and wire.tls is None,
-            tls_active=wire.tls is not None,
-            mechanisms=doorway.mechanisms,
-            error_limit=doorway.error_limit,
-        )
-        self._machine = Pop3Server(settings)
+        self._machine = Pop3Server(self.doorway.settings(wire.tls))
         self._machine.greeting()
         self._flush()
 
@@ -114,7 +106,7 @@ class Pop3Session:
         assert self._machine is not None
         assert self._wire is not None
         self._desk = LoginDesk(self.doorway, self.id, self._wire, "fetch")
-        self._machine.tls_started()
+        self._machine.tls_started(self.doorway.settings(self._wire.tls))
         self._run()
 
     def writable(self, ok: bool) -> None:  # noqa: FBT001 - the port's form

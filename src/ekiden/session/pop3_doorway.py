@@ -14,6 +14,9 @@ from ekiden.model.ids import IdSequence, render_id
 from ekiden.ports.clock import Clock
 from ekiden.ports.events import EventSink
 from ekiden.ports.mailboxes import Mailboxes
+from ekiden.ports.wire import TlsFacts
+from ekiden.proto.pop3.server import Pop3Settings
+from ekiden.proto.sasl import PASSWORD_MECHANISMS, offered
 from ekiden.session.faults import report_fault
 
 
@@ -29,8 +32,19 @@ class Pop3Doorway:
     mailboxes: Mailboxes
     authenticator: Authenticator
     tls: bool = True
-    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
+    mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
     error_limit: int = 10
+
+    def settings(self, tls: TlsFacts | None) -> Pop3Settings:
+        """What the protocol machine announces and allows."""
+        binding = tls is not None and bool(tls.server_end_point)
+        return Pop3Settings(
+            hostname=self.hostname,
+            offer_stls=self.tls and tls is None,
+            tls_active=tls is not None,
+            mechanisms=offered(self.mechanisms, binding=binding),
+            error_limit=self.error_limit,
+        )
 
 
 class Pop3Report:

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from ekiden.accounts.login import LoginResult
+from ekiden.accounts.result import LoginResult
 from ekiden.model.reply import Reply
 from ekiden.ports.wire import Wire
 from ekiden.proto import sasl

@@ -15,6 +15,7 @@ from ekiden.storage.memory.directory import MemoryDirectory
 from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.passwords import FakeHasher
+from tests.fakes.scram import app_password
 
 SCRAM = ScramVerifier(b"s" * 16, 4096, b"k" * 32, b"v" * 32)
 
@@ -249,3 +250,76 @@ async def test_open_sessions_end_with_their_epoch():
     assert not await house.door.still_valid(account.name, account.epoch + 2)
     await house.directory.remove_account(account.name)
     assert not await house.door.still_valid(account.name, account.epoch + 2)
+
+
+# --- app passwords --------------------------------------------------------------------------------------------------
+
+APP = "abcd-efgh-jkmn-pqrs-tuvw-xyz2"
+
+
+async def test_an_app_password_opens_without_argon2():
+    house = House()
+    await house.add(app_passwords=(app_password(APP, "aaaa"),))
+    for written in (APP, APP.upper(), APP.replace("-", " ")):
+        result = await house.check("you", written)
+        assert (result.reason, result.app_password) == (LoginReason.OK, "aaaa")
+    assert house.hasher.verified + house.hasher.nobody == 0
+    assert (await house.directory.account("you@example.test")).app_passwords[0].last_client == "192.0.2.1"
+    assert (await house.check("you", "secret")).app_password == ""
+
+
+@pytest.mark.parametrize(
+    ("limits", "client", "scope", "reason"),
+    [
+        ({"expires": 1_767_225_600.0}, "192.0.2.1", "submit", LoginReason.EXPIRED),
+        ({"expires": 1_767_225_601.0}, "192.0.2.1", "submit", LoginReason.OK),
+        ({"scopes": ("fetch",)}, "192.0.2.1", "submit", LoginReason.OUT_OF_SCOPE),
+        ({"scopes": ("fetch",)}, "192.0.2.1", "fetch", LoginReason.OK),
+        ({"networks": ("10.0.0.0/8", "2001:db8::/32")}, "192.0.2.1", "submit", LoginReason.OUT_OF_NETWORK),
+        ({"networks": ("10.0.0.0/8", "2001:db8::/32")}, "", "submit", LoginReason.OUT_OF_NETWORK),
+        ({"networks": ("10.0.0.0/8", "2001:db8::/32")}, "10.1.2.3", "submit", LoginReason.OK),
+        ({"networks": ("10.0.0.0/8", "2001:db8::/32")}, "2001:db8:1::1", "submit", LoginReason.OK),
+    ],
+)
+async def test_an_app_password_holds_where_it_was_made_for(limits, client, scope, reason):
+    house = House()
+    await house.add(app_passwords=(app_password(APP, "aaaa", **limits),))
+    result = await house.check("you", APP, client, scope)
+    assert (result.reason, result.app_password) == (reason, "aaaa")
+    assert (result.account is None) is (reason is not LoginReason.OK)
+    # what is refused costs what a wrong password costs
+    assert house.hasher.verified + house.hasher.nobody == (reason is not LoginReason.OK)
+
+
+async def test_an_app_password_of_somebody_else_or_of_a_disabled_account_opens_nothing():
+    house = House()
+    await house.add(app_passwords=(app_password(APP),))
+    await house.add("bob@example.test")
+    await house.add("off@example.test", enabled=False, app_passwords=(app_password(APP),))
+    assert await house.reason("bob", APP) is LoginReason.WRONG_PASSWORD
+    assert await house.reason("off", APP) is LoginReason.DISABLED
+    assert house.hasher.verified + house.hasher.nobody == 2
+
+
+async def test_a_revoked_app_password_opens_nothing_and_ends_its_sessions():
+    house = House()
+    await house.add(app_passwords=(app_password(APP, "aaaa"),))
+    account = (await house.check("you", APP)).account
+    await house.directory.remove_app_password("you@example.test", "aaaa")
+    assert await house.reason("you", APP) is LoginReason.WRONG_PASSWORD
+    assert not await house.door.still_valid(account.name, account.epoch)
+
+
+# --- who was here before --------------------------------------------------------------------------------------------
+
+
+async def test_who_was_here_before_has_a_place_before_others():
+    house = House()
+    await house.add()
+    await house.reason("you", "wrong")
+    await house.reason("you", "secret", client="192.0.2.9")
+    await house.reason("you", "wrong", client="192.0.2.200")
+    await house.reason("you", "wrong", client="192.0.3.1")
+    await house.reason("bob", "wrong", client="192.0.2.1")
+    assert house.hasher.known == [False, False, True, False, False]
+    assert house.pairs.pairs == {("you@example.test", "192.0.2.0/24")}

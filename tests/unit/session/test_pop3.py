@@ -286,7 +286,7 @@ async def test_stls() -> None:
     assert await visit.say("STLS") == "+OK Begin TLS negotiation now\r\n"
     assert visit.wire.tls_starts == 1
     visit.wire.finish_tls()
-    assert "SASL PLAIN LOGIN" in await visit.say("CAPA")
+    assert "SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" in await visit.say("CAPA")
     assert "+OK 2" in await visit.say("USER alice", "PASS wonderland")
     assert house.events.one(LoginSucceeded).tls.startswith("TLSv1.3")
 

@@ -9,6 +9,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 #: RFC 1939 §3: responses may be up to 512 characters long, including the terminating CRLF.
@@ -51,6 +52,10 @@ def err(text: str, code: str = "") -> Pop3Reply:
     return Pop3Reply(text, code, positive=False)
 
 
+def no_such_mechanism(offered: Iterable[str]) -> Pop3Reply:
+    return err("This mechanism is not offered; these are: " + " ".join(offered))
+
+
 GOODBYE: Final = ok("Goodbye")
 NAME_NOTED: Final = ok("Name noted, now PASS")
 NOTHING_DONE: Final = ok("Nothing done")
@@ -71,7 +76,6 @@ NEED_PASSWORD: Final = err("PASS needs a password in UTF-8")
 USER_FIRST: Final = err("PASS comes after USER")
 NO_SUCH_MESSAGE: Final = err("No such message")
 NEED_MECHANISM: Final = err("AUTH needs a mechanism, see SASL in CAPA")
-NO_SUCH_MECHANISM: Final = err("This mechanism is not offered, see SASL in CAPA")
 NOT_BASE64: Final = err("That was not base64, the login is cancelled")
 CANCELLED: Final = err("The login is cancelled")
 TLS_ALREADY: Final = err("TLS is active already")

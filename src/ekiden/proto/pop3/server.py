@@ -206,11 +206,11 @@ class Pop3Server:
         self._out += self._stuffer.finish()
         self._stuffer = self._cutter = None
 
-    def tls_started(self) -> None:
+    def tls_started(self, settings: Pop3Settings) -> None:
         """RFC 2595 §4: what the client said before the handshake is forgotten. Count of errors excepted."""
         assert self._handshaking, "STLS was not answered"
         self._handshaking = False
-        self.settings = self.settings._replace(tls_active=True, offer_stls=False)
+        self.settings = settings
         self._lines.clear()
         self._user = None
         self.utf8 = False
@@ -293,7 +293,7 @@ class Pop3Server:
             return
         mechanism = name.upper().decode("ascii", "replace")
         if mechanism not in self.settings.mechanisms:
-            self._fail(say.NO_SUCH_MECHANISM)
+            self._fail(say.no_such_mechanism(self.settings.mechanisms))
             return
         data = b"" if initial == b"=" else _base64(initial) if initial else None
         if initial and data is None:

@@ -17,7 +17,7 @@ Rules
 `accounts.exchange` drives them for both protocols. Never decides whether credentials are right.
 """
 
-from ekiden.proto.sasl.mechanisms import mechanism, offered
+from ekiden.proto.sasl.mechanisms import PASSWORD_MECHANISMS, mechanism, offered
 from ekiden.proto.sasl.prepare import prepare
 from ekiden.proto.sasl.scram import Scram, ScramKeys
 from ekiden.proto.sasl.steps import (
@@ -36,6 +36,7 @@ from ekiden.proto.sasl.steps import (
 __all__ = [
     "MAX_LOGIN_OCTETS",
     "MAX_PASSWORD_OCTETS",
+    "PASSWORD_MECHANISMS",
     "BearerToken",
     "Challenge",
     "Credentials",

@@ -7,7 +7,7 @@
 
 Rules
 1. A proof is tried against every key, each in constant time, and never against fewer than `TRIED_AT_LEAST`: neither
-   which key fits, nor how many there are, nor whether the login exists shows in the time.
+   which key fits nor whether the login exists shows in the time.
 2. Channel binding is tls-server-end-point alone (RFC 5929 §4): tls-unique is broken by resumption and does not exist
    in TLS 1.3 (RFC 9266 §4).
 3. A client that could bind and believes that we cannot (`y`), although -PLUS was offered, was lied to: refused

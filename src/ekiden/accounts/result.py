@@ -1,0 +1,43 @@
+"""LoginResult: what came of a login, and why. The reason is for the postmaster; the client learns right, wrong, or try
+later."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from ekiden.model.account import Account
+
+#: What a login is for: sending (587, 465) or fetching (POP3).
+Scope = Literal["submit", "fetch"]
+
+
+class LoginReason(StrEnum):
+    """Stable words, for events."""
+
+    OK = "ok"
+    UNKNOWN_USER = "unknown-user"
+    DISABLED = "disabled"
+    WRONG_PASSWORD = "wrong-password"  # noqa: S105 - a word, not a secret
+    EXPIRED = "expired"
+    OUT_OF_SCOPE = "out-of-scope"
+    OUT_OF_NETWORK = "out-of-network"
+    CHANGED = "changed-meanwhile"
+    BUSY = "busy"
+    STORE_FAILED = "store-failed"
+
+
+class LoginResult(NamedTuple):
+    """`account`: set if, and only if, the login is right. `name`: the account name that was meant, for events; ''
+    if that could be something else, such as a password. `app_password`: the id of the one that was shown, also where
+    it may not be used; '' for the account's own password."""
+
+    account: Account | None
+    reason: LoginReason
+    name: str = ""
+    app_password: str = ""
+
+    @property
+    def try_later(self) -> bool:
+        """Nothing was decided: SMTP 454 4.7.0, POP3 `-ERR [SYS/TEMP]` (RFC 3206)."""
+        return self.reason in {LoginReason.BUSY, LoginReason.STORE_FAILED}
