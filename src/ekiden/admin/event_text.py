@@ -157,13 +157,19 @@ def _recipient_refused(e: events.RecipientRefused) -> str:
     return f"refused {who} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
 
 
+def _sender_refused(e: events.SenderRefused) -> str:
+    return f"refused {_path(e.reverse_path)} from {e.account} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
+
+
 def _letter_accepted(e: events.LetterAccepted) -> str:
     to = ", ".join(e.recipients) + (" …" if e.recipient_count > len(e.recipients) else "")
     return f"took the letter {e.letter} from {_path(e.reverse_path)} to {to} {_at(e.door, e.client)}"
 
 
 def _letter_refused(e: events.LetterRefused) -> str:
-    return f"refused a letter from {_path(e.reverse_path)} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
+    who = _path(e.reverse_path) + (f" (login {e.account})" if e.account else "")
+    why = f"{e.reply} (rule {e.rule})" + (f": {e.reason}" if e.reason else "")
+    return f"refused a letter from {who} {_at(e.door, e.client)}: {why}"
 
 
 def _attempt_finished(e: events.AttemptFinished) -> str:
@@ -249,6 +255,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.LoginSucceeded: _login_succeeded,
     events.LoginFailed: _login_failed,
     events.RecipientRefused: _recipient_refused,
+    events.SenderRefused: _sender_refused,
     events.LetterAccepted: _letter_accepted,
     events.LetterRefused: _letter_refused,
     events.AttemptFinished: _attempt_finished,

@@ -2,7 +2,9 @@
 
 Added at the end of the header section, only when missing: Date (RFC 6409 §8.2), Message-ID (§8.3). Taken out: every
 Bcc and Resent-Bcc field (RFC 5322 §3.6.3 lets the sender's software decide; programs that leave it in would betray
-their blind copies). Everything else stays as it is, octet by octet and in order (invariant 8).
+their blind copies). Put in: the empty line, where a line that is no field ended the section; some readers would go on
+and find other fields than those that were looked at. Everything else stays as it is, octet by octet and in order
+(invariant 8).
 
 Called by session for doors with a login, before the Received field goes on top.
 """
@@ -17,12 +19,12 @@ from ekiden.message.header import HeaderSection
 _BLIND: Final = frozenset((b"bcc", b"resent-bcc"))
 
 
-def complete_header(header: bytes, *, now: float, message_id: str) -> bytes:
+def complete_header(header: bytes, *, now: float, message_id: str, body_follows: bool = False) -> bytes:
     """The header section to store in place of `header`.
 
     `header`: a letter's header section with the empty line that ends it, or without one if the content has none (then
     an empty line follows what was added, so that a body never becomes part of it). `now`: seconds since 1970.
-    `message_id`: used if there is none, with or without angle brackets.
+    `message_id`: used if there is none, with or without angle brackets. `body_follows`: the content goes on behind it.
     """
     section = HeaderSection(header)
     added = b""
@@ -33,12 +35,13 @@ def complete_header(header: bytes, *, now: float, message_id: str) -> bytes:
     blind = []
     if b"bcc" in section or b"resent-bcc" in section:
         blind = [(field.start, field.end) for field in section if field.name in _BLIND]
+    unparted = body_follows and not section.separated
     if not added and not blind:
-        return header
+        return header + b"\r\n" if unparted else header
     fields_end = section.fields_end
     kept = _without(header[:fields_end], blind)
     if not added:
-        return kept + header[fields_end:]
+        return kept + header[fields_end:] + (b"\r\n" if unparted else b"")
     if kept and not kept.endswith(b"\r\n"):  # the content ends within its last field
         kept += b"\r\n"
     return kept + added + (header[fields_end:] if section.separated else b"\r\n" + header[fields_end:])

@@ -117,6 +117,19 @@ class RecipientRefused(Event, tag="recipient.refused", kw_only=True):
     reply: str
 
 
+class SenderRefused(Event, tag="sender.refused", kw_only=True):
+    """A login named a reverse-path at MAIL that is not its own. `rule`: the one that decided; `reply`: what the client
+    was told."""
+
+    session: str
+    door: str
+    client: str
+    account: str
+    reverse_path: str
+    rule: str
+    reply: str
+
+
 class LetterAccepted(Event, tag="letter.accepted", kw_only=True):
     """Responsibility is ours from here on. `recipients`: forward-paths, the first 20 of `recipient_count`."""
 
@@ -138,7 +151,8 @@ class LetterAccepted(Event, tag="letter.accepted", kw_only=True):
 
 
 class LetterRefused(Event, tag="letter.refused", kw_only=True):
-    """Refused after its data, by a rule or because the store could not take it."""
+    """Refused after its data, by a rule or because the store could not take it. `rule`: the one that decided, such as
+    owner-from (From is not the login's); `reason`: for the postmaster."""
 
     session: str
     door: str
@@ -147,6 +161,8 @@ class LetterRefused(Event, tag="letter.refused", kw_only=True):
     rule: str
     reply: str
     letter: str = ""
+    account: str = ""
+    reason: str = ""
 
 
 class AttemptFinished(Event, tag="attempt.finished", kw_only=True):

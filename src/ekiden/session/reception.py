@@ -3,18 +3,19 @@
 Rules
 1. The header section is held until it is complete (256 KiB at most), because what is put on top (Received) and what
    submission mends (Date, Message-ID, Bcc) needs all of it. The body streams through; it is never in memory whole.
-2. What goes wrong midway (disk full, too many hops) is remembered as a refusal; the rest of the content is swallowed
-   and the refusal is the answer to the final dot.
+2. What goes wrong midway (disk full, too many hops, a From that is not the login's) is remembered as a refusal; the
+   rest of the content is swallowed and the refusal is the answer to the final dot.
 3. Nobody says 250 before `Spool.accept` is done (invariant 1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ekiden.message.header import HeaderReader, HeaderSection
 from ekiden.message.submission import complete_header
+from ekiden.model.decision import Decision, Verdict
 from ekiden.model.ids import render_id
 from ekiden.model.reply import Reply
 from ekiden.ports.spool import Draft, SpoolFailed
@@ -26,16 +27,22 @@ NO_SPACE: Final = Reply(452, "4.3.1", "No space for the letter right now, please
 CANNOT_STORE: Final = Reply(451, "4.3.0", "The letter could not be stored, please try again later")
 
 
-def storage_reply(error: SpoolFailed) -> Reply:
-    return NO_SPACE if error.full else CANNOT_STORE
+#: What is to be said about a header section: a refusal, or None if nothing speaks against the letter so far.
+Examine = Callable[[HeaderSection], Decision | None]
+
+
+def storage_failed(error: SpoolFailed) -> Decision:
+    return Decision(Verdict.DEFER, "storage", str(error), NO_SPACE if error.full else CANNOT_STORE)
 
 
 class Reception:
-    """One letter's content. `complete`: add what a submission lacks. `trace`: the Received field that goes on top."""
+    """One letter's content. `complete`: add what a submission lacks. `examine`: asked once, when the header section is
+    complete."""
 
     __slots__ = (
         "_complete",
         "_doorway",
+        "_examine",
         "_reader",
         "_trace",
         "draft",
@@ -45,14 +52,15 @@ class Reception:
         "refusal",
     )
 
-    def __init__(self, doorway: Doorway, *, complete: bool) -> None:
+    def __init__(self, doorway: Doorway, *, complete: bool, examine: Examine | None = None) -> None:
         """Raises SpoolFailed when nothing can be taken."""
         self._doorway = doorway
         self._complete = complete
+        self._examine = examine
         self._reader: HeaderReader | None = HeaderReader()
         self._trace = b""
         self.draft: Draft = doorway.spool.begin()
-        self.refusal: Reply | None = None
+        self.refusal: Decision | None = None
         self.is_8bit = False
         self.message_id = ""
         self.header_octets = 0
@@ -76,7 +84,7 @@ class Reception:
             self.draft.write(data)
             return self.draft.drain()
         except SpoolFailed as error:
-            self.refuse(storage_reply(error))
+            self.refuse(storage_failed(error))
             return None
 
     def end(self) -> None:
@@ -87,11 +95,11 @@ class Reception:
             self._reader.finish()
             self._finish_header(self._reader)
         except SpoolFailed as error:
-            self.refuse(storage_reply(error))
+            self.refuse(storage_failed(error))
 
-    def refuse(self, reply: Reply) -> None:
+    def refuse(self, refusal: Decision) -> None:
         if self.refusal is None:
-            self.refusal = reply
+            self.refusal = refusal
         self.draft.discard()
         self._reader = None
 
@@ -105,19 +113,25 @@ class Reception:
         assert section is not None
         self._reader = None
         if section.truncated:
-            self.refuse(HEADER_TOO_LARGE)
+            self.refuse(Decision(Verdict.REJECT, "content", "", HEADER_TOO_LARGE))
             return
         if section.count(b"received") >= self._doorway.config.limits.hops:  # RFC 5321 §6.3
-            self.refuse(TOO_MANY_HOPS)
+            self.refuse(Decision(Verdict.REJECT, "content", "", TOO_MANY_HOPS))
             return
+        if self._examine is not None:
+            verdict = self._examine(section)
+            if verdict is not None and not verdict.accepted:
+                self.refuse(verdict)
+                return
         header, body = section.raw, reader.gathered[section.end :]
         if self._complete:
-            header = self._completed(header)
+            header = self._completed(header, body_follows=bool(body))
             section = HeaderSection(header)
         self.message_id = section.message_id
         self.header_octets = len(self._trace) + len(header)
         self.draft.write(b"".join((self._trace, header, body)))
 
-    def _completed(self, header: bytes) -> bytes:
+    def _completed(self, header: bytes, *, body_follows: bool) -> bytes:
         message_id = f"<{render_id(self.draft.letter)}@{self._doorway.config.hostname}>"
-        return complete_header(header, now=self._doorway.clock.now(), message_id=message_id)
+        now = self._doorway.clock.now()
+        return complete_header(header, now=now, message_id=message_id, body_follows=body_follows)

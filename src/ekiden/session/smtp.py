@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
+from ekiden.message.header import HeaderSection
 from ekiden.message.trace import protocol_keyword, render_received
 from ekiden.model.decision import Ask, Decision, Verdict
 from ekiden.model.envelope import Envelope, NewLeg, Origin, Recipient
@@ -24,7 +25,7 @@ from ekiden.ports.spool import Claim, SpoolFailed
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
 from ekiden.session.conversation import Answer, Conversation, Pending
-from ekiden.session.reception import Reception, storage_reply
+from ekiden.session.reception import Reception, storage_failed
 
 DIRECTORY_DOWN: Final = Reply(451, "4.3.0", "Recipients cannot be checked right now, please try again later")
 #: How many forward-paths an event lists; the trail has all of them.
@@ -48,7 +49,7 @@ class Transaction:
 
 
 class SmtpSession:
-    """Base of the two doors' sessions. One object a connection and TLS state."""
+    """Base of the doors' sessions. One object a connection and TLS state."""
 
     mends_header: ClassVar[bool] = False
 
@@ -121,9 +122,9 @@ class SmtpSession:
         transaction = self._transaction
         assert transaction is not None
         try:
-            reception = Reception(self.doorway, complete=self.mends_header)
+            reception = Reception(self.doorway, complete=self.mends_header, examine=self.examine)
         except SpoolFailed as error:
-            return self._refused(storage_reply(error), "storage")
+            return self.refused(storage_failed(error), transaction)
         reception.begin(self._received_field(reception, transaction))
         transaction.reception = reception
         return None
@@ -135,7 +136,7 @@ class SmtpSession:
         return None if wait is None else Pending(wait, _nothing)
 
     def on_content_aborted(self, event: ev.ContentAborted) -> Answer:
-        self._refused(event.reply, "content")
+        self.refused(Decision(Verdict.REJECT, "content", "", event.reply), self._transaction)
         self.abandon()
         return None
 
@@ -150,12 +151,20 @@ class SmtpSession:
         assert reception is not None
         reception.end()
         if reception.refusal is not None:
-            return self._refused(reception.refusal, "content", transaction)
+            return self.refused(reception.refusal, transaction)
+        return self.hand_over(transaction, reception)
+
+    def hand_over(self, transaction: Transaction, reception: Reception) -> Answer:
+        """The letter is whole and nothing speaks against it: to the spool."""
         envelope = self._envelope(transaction, reception)
         room = self.doorway.window.has_room(envelope.size_octets)
         legs = self._legs(envelope, transaction)
         accepted = self.doorway.spool.accept(reception.draft, envelope, legs, claim=room)
         return Pending(accepted, lambda done: self._accepted(transaction, envelope, done))
+
+    def examine(self, section: HeaderSection) -> Decision | None:
+        """What the door says about a header section: a refusal, or None if nothing speaks against it so far."""
+        return None
 
     # --- recipients -------------------------------------------------------------------------------------------
 
@@ -284,7 +293,7 @@ class SmtpSession:
         try:
             claims = done.result()
         except SpoolFailed as error:
-            return self._refused(storage_reply(error), "storage", transaction)
+            return self.refused(storage_failed(error), transaction)
         if claims:
             self.doorway.window.offer(claims)
         else:
@@ -309,15 +318,18 @@ class SmtpSession:
             message_id=envelope.message_id,
         )
 
-    def _refused(self, reply: Reply, rule: str, transaction: Transaction | None = None) -> Reply:
-        transaction = transaction or self._transaction
+    def refused(self, decision: Decision, transaction: Transaction | None) -> Reply:
+        reply = decision.reply
+        assert reply is not None
         self.doorway.events.emit(
             LetterRefused(
                 session=render_id(self.conversation.id),
                 door=self.doorway.door.value,
                 client=self.client,
+                account=self.account,
                 reverse_path=transaction.reverse_path if transaction is not None else "",
-                rule=rule,
+                rule=decision.rule,
+                reason=decision.reason,
                 reply=str(reply),
             )
         )

@@ -5,7 +5,8 @@ Rules
 1. Without TLS nobody is asked for a password (invariant 4): the machine announces AUTH only after the handshake.
 2. The client gets the same answer for an unknown user and a wrong password; the reason is in the event.
 3. Missing Date and Message-ID are added, Bcc is removed (RFC 6409 §8, RFC 5322 §3.6.3).
-4. When the account changes (passwd, disable, remove) its open sessions end within a second.
+4. A letter is from who logged in (`session.senders`).
+5. When the account changes (passwd, disable, remove) its open sessions end within a second.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ekiden.proto.smtp import events as ev
 from ekiden.session.conversation import Answer, Challenge, Conversation, Pending
 from ekiden.session.doorway import Doorway
 from ekiden.session.login import LoginDesk, LoginRefusal
-from ekiden.session.smtp import SmtpSession
+from ekiden.session.senders import SenderSession
 
 WELCOME: Final = Reply(235, "2.7.0", "Welcome")
 WRONG: Final = Reply(535, "5.7.8", "Login or password is wrong")
@@ -32,7 +33,7 @@ REFUSALS: Final = {LoginRefusal.MALFORMED: MALFORMED, LoginRefusal.WRONG: WRONG,
 TOO_MANY: Final = Reply(421, "4.7.0", "Too many failed logins, closing")
 
 
-class SubmissionSession(SmtpSession):
+class SubmissionSession(SenderSession):
     mends_header: ClassVar[bool] = True
 
     def __init__(self, conversation: Conversation, wire: Wire) -> None:
@@ -72,7 +73,7 @@ class SubmissionSession(SmtpSession):
         if isinstance(step, LoginRefusal):
             return REFUSALS[step]
         assert step.account is not None
-        self.account = step.account.name
+        self.sends_as(step.account)
         self._epoch = step.account.epoch
         self.conversation.logged_in()
         self._desk.succeeded(step)
