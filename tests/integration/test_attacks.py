@@ -250,7 +250,13 @@ def test_smuggling_through_us(town: Town, sequence: bytes) -> None:
     """A login may send bare LFs. They are mended, and what is passed on has one end for everybody."""
     token = f"token-{sequence.hex()}"
     envelope = b"MAIL FROM:<alice@example.test>\r\nRCPT TO:<carol@far.test>\r\nDATA\r\n"
-    content = f"Subject: one\r\n\r\n{token}".encode() + sequence + envelope + b"\r\nsmuggled " + token.encode()
+    content = (
+        f"From: {ALICE}\r\nSubject: one\r\n\r\n{token}".encode()
+        + sequence
+        + envelope
+        + b"\r\nsmuggled "
+        + token.encode()
+    )
     with Line(town, "submissions", tls=True) as line:
         assert line.log_in().startswith(b"235")
         line.socket.sendall(envelope)
@@ -320,7 +326,7 @@ def test_fifty_thousand_recipients_and_two_large_letters_take_little_memory(town
             line.talk(b"MAIL FROM:<alice@example.test>\r\n")
             assert line.talk(f"RCPT TO:<{recipient}>\r\n".encode()).startswith(b"250")
             line.talk(b"DATA\r\n")
-            line.socket.sendall(b"Subject: large\r\n\r\n")
+            line.socket.sendall(b"From: alice@example.test\r\nSubject: large\r\n\r\n")
             for _ in range(750):  # 48 MB
                 line.socket.sendall(block)
             assert line.talk(b".\r\n").startswith(b"250 2.0.0 Queued")
@@ -442,7 +448,7 @@ def submit(town: Town, sender: str, recipient: str, subject: str) -> str:
         assert line.talk(f"MAIL FROM:{sender}\r\n".encode()).startswith(b"250")
         assert line.talk(f"RCPT TO:{recipient}\r\n".encode()).startswith(b"250")
         line.talk(b"DATA\r\n")
-        answer = line.talk(f"Subject: {subject}\r\n\r\n.\r\n".encode())
+        answer = line.talk(f"From: {ALICE}\r\nSubject: {subject}\r\n\r\n.\r\n".encode())
         assert answer.startswith(b"250")
         return answer.split()[-1].decode()
 

@@ -48,7 +48,7 @@ def send(town: Town, to: list[str], content: bytes) -> None:
         "localhost", town.home.ports["submissions"], context=town.context(town.home), timeout=30
     ) as client:
         client.login("alice@example.test", town.passwords["alice@example.test"])
-        client.sendmail("alice@example.test", to, content)
+        client.sendmail("alice@example.test", to, b"From: alice@example.test\r\n" + content)
 
 
 def taken(exim: LabExim, subject: bytes) -> bytes:

@@ -16,6 +16,8 @@ from tests.integration.conftest import Town, eventually
 
 pytestmark = pytest.mark.peer("postfix")
 
+ALICE = "alice@example.test"
+
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
@@ -74,8 +76,10 @@ def test_postfix_receives_from_us_with_starttls(pair: tuple[Town, LabPostfix], f
     with smtplib.SMTP_SSL(
         "localhost", town.home.ports["submissions"], context=town.context(town.home), timeout=30
     ) as client:
-        client.login("alice@example.test", town.passwords["alice@example.test"])
-        client.sendmail("alice@example.test", ["carol@postfix.test"], "Subject: to-postfix\r\n\r\nhello\r\n..dot\r\n")
+        client.login(ALICE, town.passwords[ALICE])
+        client.sendmail(
+            ALICE, ["carol@postfix.test"], f"From: {ALICE}\r\nSubject: to-postfix\r\n\r\nhello\r\n..dot\r\n"
+        )
         reply = client.docmd("NOOP")
     assert reply[0] == 250
     new = folder / "boxes" / "carol" / "new"
@@ -90,8 +94,8 @@ def test_a_refusal_by_postfix_comes_back_as_a_report(pair: tuple[Town, LabPostfi
     with smtplib.SMTP_SSL(
         "localhost", town.home.ports["submissions"], context=town.context(town.home), timeout=30
     ) as client:
-        client.login("alice@example.test", town.passwords["alice@example.test"])
-        client.sendmail("alice@example.test", ["nobody@postfix.test"], "Subject: refused-by-postfix\r\n\r\nx\r\n")
+        client.login(ALICE, town.passwords[ALICE])
+        client.sendmail(ALICE, ["nobody@postfix.test"], f"From: {ALICE}\r\nSubject: refused-by-postfix\r\n\r\nx\r\n")
     report = town.wait_for("alice@example.test", "refused-by-postfix")
     assert b"Action: failed" in report
     assert b"Remote-MTA: dns; " in report or b"Remote-MTA: dns;" in report
