@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 UV     ?= uv
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 LOCK   := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-  --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml requirements/build.in
+  --no-emit-find-links --custom-compile-command 'make lock' --upgrade
+LOCK_OURS := $(LOCK) pyproject.toml requirements/build.in
 
 .PHONY: help install run test check bench bench-scale format lock clean
 .DEFAULT_GOAL := help
@@ -42,8 +43,9 @@ format: $(VENV)/.tested  ## put the code into the project's form
 	@$(BIN)/ruff format src tests tools
 
 lock:  ## new versions into requirements/*.lock, with hashes (needs uv)
-	@$(LOCK) --upgrade --output-file requirements/runtime.lock
-	@$(LOCK) --upgrade --extra test --extra check -c requirements/runtime.lock --output-file requirements/test.lock
+	@$(LOCK_OURS) --output-file requirements/runtime.lock
+	@$(LOCK_OURS) --extra test --extra check -c requirements/runtime.lock --output-file requirements/test.lock
+	@$(LOCK) requirements/sslyze.in --output-file requirements/sslyze.lock
 
 clean:  ## forget .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
