@@ -83,6 +83,7 @@ class Hall:
         self.window = Window(100, 1024 * 1024)
         self.offered: list[Claim] = []
         self.nudges = 0
+        self.gateways: frozenset[str] = frozenset()
         self.window.attach(self.offered.extend, self._nudged)
         domains = [d.name for d in self.config.domain]
         self.authenticator = Authenticator(self.directory, self.hasher, self.clock, self.random, self.pairs, domains)
@@ -110,6 +111,7 @@ class Hall:
             self.lists,
             self.probe,
             tls,
+            gateways=self.gateways,
         )
 
     def knock(self, door: Door, *, client: str = "192.0.2.1", tls: bool | None = None) -> FakeWire:

@@ -29,6 +29,7 @@ from ekiden.accounts.login import Authenticator
 from ekiden.app.bells import WorkerBell
 from ekiden.app.clock import SystemClock, SystemRandom
 from ekiden.app.current import CurrentResolver
+from ekiden.app.neighbourhood import read_neighbourhood
 from ekiden.app.recipient_lists import FileRecipientLists
 from ekiden.app.refusal import StartRefused
 from ekiden.app.secrets import read_secrets
@@ -287,6 +288,7 @@ class Works:
             lists=lists,
             probe=probe,
             tls=tls is not None,
+            gateways=read_neighbourhood().gateways,
         )
         return partial(submission_conversation if DOORS[door].login else relay_conversation, doorway)
 

@@ -20,6 +20,7 @@ from ekiden.app.config_file import ConfigError, Loaded
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_sources import source_lists
 from ekiden.app.doors import bind_doors, close_doors
+from ekiden.app.neighbourhood import read_neighbourhood
 from ekiden.app.privileges import Identity, resolve
 from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config
@@ -27,6 +28,7 @@ from ekiden.model.door import Door
 from ekiden.model.mailbox import domain_key
 from ekiden.net.certificates import ByName, Certificate, TlsFailed, render_day
 from ekiden.policy.route_match import never_reached, route_name
+from ekiden.policy.trusted import Neighbourhood, is_everybody, net_of, shared_alone, shared_within
 
 
 class Weight(StrEnum):
@@ -40,9 +42,9 @@ class Finding(NamedTuple):
     error: ConfigError
 
 
-def inspect(loaded: Loaded, *, ports: bool = True) -> list[Finding]:
-    """In the order of the file. `ports`: try to bind the doors, too (unless our own server has them). Changes
-    nothing."""
+def inspect(loaded: Loaded, *, ports: bool = True, neighbourhood: Neighbourhood | None = None) -> list[Finding]:
+    """In the order of the file. `ports`: try to bind the doors, too (unless our own server has them).
+    `neighbourhood`: this machine's, unless given. Changes nothing."""
     config = loaded.config
     try:
         identity = resolve(config.user)
@@ -55,6 +57,7 @@ def inspect(loaded: Loaded, *, ports: bool = True) -> list[Finding]:
         *_unused_routes(loaded),
         *_sources(loaded),
         *(Finding(Weight.WRONG, loaded.error(path, message)) for path, message in door_findings(config)),
+        *_trusted(loaded, neighbourhood or read_neighbourhood()),
         *_notes(loaded),
     ]
     if ports and not data_folder.is_in_use(config.data_dir):
@@ -184,6 +187,24 @@ def _sources(loaded: Loaded) -> Iterator[Finding]:
             except OSError as error:
                 message = f"this machine cannot send from {address}: {error.strerror}; see `ip address`"
                 yield Finding(Weight.WRONG, loaded.error((*path, index), message))
+
+
+def _trusted(loaded: Loaded, neighbourhood: Neighbourhood) -> Iterator[Finding]:
+    for index, entry in enumerate(loaded.config.relay.trusted_networks):
+        path: KeyPath = ("relay", "trusted_networks", index)
+        net = net_of(entry)
+        if found := shared_within(entry, neighbourhood):
+            message = (
+                f'"{net}" contains {found.address}, {found.what}: clients from anywhere may come with that address, '
+                f'and would relay; list the hosts themselves, or if that is meant write {{net = "{net}", wide = true}}'
+            )
+            yield _stops(loaded, path, message)
+        elif is_everybody(entry):
+            message = f'"{net}" is everybody: whoever reaches this server can send anywhere through it'
+            yield Finding(Weight.WRONG, loaded.error(path, message))
+        elif itself := shared_alone(entry, neighbourhood):
+            message = f"is {itself.what}: if clients come by it, all of them may relay"
+            yield Finding(Weight.NOTE, loaded.error(path, message))
 
 
 def _notes(loaded: Loaded) -> Iterator[Finding]:

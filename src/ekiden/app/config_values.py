@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import idna
 
 from ekiden.policy.target import parse_target
+from ekiden.policy.trusted import is_wide
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,10 +23,6 @@ _SIZE: Final = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|TiB)", re.ASCII)
 _DECIMAL_SIZE: Final = re.compile(r"(\d+)\s*([kKmMgGtT])[bB]?", re.ASCII)
 _OCTETS: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII | re.IGNORECASE)
-
-#: Anything larger must be written with `wide = true`: a typing error here makes an open relay (invariant 3).
-WIDEST_IPV4: Final = 16
-WIDEST_IPV6: Final = 48
 
 
 def parse_duration(value: object) -> float:
@@ -146,10 +143,10 @@ def parse_network(text: str, *, wide: bool = True) -> Network:
     if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen >= 96:
         inner = ipaddress.ip_network(f"{network.network_address.ipv4_mapped}/{network.prefixlen - 96}")
         raise ValueError(f'"{text}" is IPv4 written as IPv6; write "{inner}"')
-    limit = WIDEST_IPV4 if network.version == 4 else WIDEST_IPV6
-    if not wide and network.prefixlen < limit:
+    if not wide and is_wide(network):
+        limit = "a /16 of IPv4" if network.version == 4 or network.prefixlen > 48 else "a /48"
         raise ValueError(
-            f'"{text}" is wider than /{limit}: everybody in it could send anywhere through us. If that is meant, '
+            f'"{text}" is wider than {limit}: everybody in it could send anywhere through us. If that is meant, '
             f'write {{net = "{text}", wide = true}}'
         )
     return network

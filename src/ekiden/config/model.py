@@ -115,7 +115,7 @@ class Relay(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         tuple[str | WideNetwork, ...],
         doc(
             "May relay anywhere without login (printers, application hosts). "
-            '"10.0.0.7/32", or {net = "10.0.0.0/8", wide = true}.'
+            '"10.0.0.7/32", or {net = "10.0.0.0/8", wide = true}, which a range with a container gateway needs, too.'
         ),
     ] = ()
 

@@ -15,8 +15,8 @@ from ekiden.model.door import DOORS, Door
 from ekiden.model.ids import IdSequence
 from ekiden.model.mailbox import domain_key
 from ekiden.model.reply import Reply
-from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
+from ekiden.policy.trusted import TrustedNetworks
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
@@ -48,7 +48,8 @@ _WRONG_DOOR: Final = Reply(
 
 @dataclass(frozen=True, slots=True)
 class Doorway:
-    """`tls`: a certificate is there, so TLS can be offered. `mechanisms`: SASL mechanisms offered once TLS is on."""
+    """`tls`: a certificate is there, so TLS can be offered. `mechanisms`: SASL mechanisms offered once TLS is on.
+    `gateways`: addresses of the default gateways, which no range of `trusted_networks` makes trusted."""
 
     door: Door
     config: Config
@@ -64,14 +65,15 @@ class Doorway:
     probe: RecipientProbe
     tls: bool = True
     mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
-    trusted: NetworkSet = field(init=False)
+    gateways: frozenset[str] = frozenset()
+    trusted: TrustedNetworks = field(init=False)
     domains: dict[str, Domain] = field(init=False)
     next_hops: NextHops = field(init=False)
     _settings: dict[tuple[bool, bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        networks = [n if isinstance(n, str) else n.net for n in self.config.relay.trusted_networks]
-        object.__setattr__(self, "trusted", NetworkSet(networks))
+        trusted = TrustedNetworks(self.config.relay.trusted_networks, self.gateways)
+        object.__setattr__(self, "trusted", trusted)
         object.__setattr__(self, "next_hops", NextHops(self.config))
         object.__setattr__(self, "domains", {domain_key(d.name): d for d in self.config.domain})
 

@@ -10,6 +10,7 @@ import pytest
 
 from ekiden.app.config_check import Finding, Weight, inspect
 from ekiden.app.config_file import load_with_lines
+from ekiden.policy.trusted import Neighbourhood, SharedAddress
 from tests.unit.net.test_certificates import make
 
 BASE = 'hostname = "mail.example.test"\ndata_dir = "data"\n'
@@ -150,3 +151,29 @@ def test_a_source_that_this_machine_does_not_have_is_a_problem(folder: Path) -> 
     assert [f.error.key for f in found] == ["delivery.source[2]", "source[1].address"]
     assert "cannot send from 2001:db8::1" in found[0].error.message
     assert "no `source` names 192.0.2.7" in found[1].error.message
+
+
+DOCKER = SharedAddress("172.17.0.1", "the gateway of docker0")
+CONTAINERS = Neighbourhood(frozenset({"172.17.0.1"}), (DOCKER,))
+
+
+@pytest.mark.parametrize(
+    ("entry", "weight", "words"),
+    [
+        ('"172.17.0.0/16"', Weight.STOPS, "contains 172.17.0.1, the gateway of docker0"),
+        ('{net = "172.17.0.0/16", wide = true}', None, ""),
+        ('"172.17.0.1/32"', Weight.NOTE, "is the gateway of docker0: if clients come by it, all of them may relay"),
+        ('"172.17.0.2/32"', None, ""),
+        ('{net = "0.0.0.0/0", wide = true}', Weight.WRONG, "is everybody"),
+        ('{net = "::/0", wide = true}', Weight.WRONG, "is everybody"),
+    ],
+)
+def test_networks_that_trust_more_than_was_meant(folder: Path, entry: str, weight: Weight | None, words: str) -> None:
+    path = folder / "ekiden.toml"
+    path.write_text(BASE + f"[relay]\ntrusted_networks = [{entry}]\n")
+    findings = inspect(load_with_lines(str(path)), ports=False, neighbourhood=CONTAINERS)
+    found = [finding for finding in findings if finding.error.key.startswith("relay.")]
+    assert [finding.weight for finding in found] == ([] if weight is None else [weight])
+    if found:
+        assert (found[0].error.key, found[0].error.line) == ("relay.trusted_networks[1]", 4)
+        assert words in found[0].error.message

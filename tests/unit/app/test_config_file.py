@@ -137,6 +137,7 @@ sessions = true
         ('[listen]\npop3 = ["0.0.0.0:110"]', "listen.pop3", "needs TLS"),
         ('[relay]\ntrusted_networks = ["10.0.0.0/8"]', "relay.trusted_networks[1]", "wide = true"),
         ('[relay]\ntrusted_networks = ["2001:db8::/47"]', "relay.trusted_networks[1]", "wide = true"),
+        ('[relay]\ntrusted_networks = ["64:ff9b::/96"]', "relay.trusted_networks[1]", "wider than a /16 of IPv4"),
         ('[relay]\ntrusted_networks = [{net = "0.0.0.0/0"}]', "relay.trusted_networks[1]", "wide = true"),
         ('[relay]\ntrusted_networks = [{net = "10.1.0.0/16", wid = true}]', "relay.trusted_networks[1].wid", '"wide"'),
         ('[relay]\ntrusted_networks = ["10.0.0.1/24"]', "relay.trusted_networks[1]", "10.0.0.0/24"),

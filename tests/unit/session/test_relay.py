@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ekiden.config.model import Domain, Limits
+from ekiden.config.model import Domain, Limits, Relay
 from ekiden.model.door import Door
 from ekiden.model.events import InternalFault, LetterAccepted, LetterRefused, RecipientRefused
 from ekiden.model.reply import Reply
@@ -109,6 +109,15 @@ async def test_trusted_networks_may_relay_also_when_written_as_mapped_ipv6(hall:
         wire = hall.knock(Door.RELAY, client=client)
         await say(wire, b"EHLO c\r\nMAIL FROM:<a@far.test>\r\n")
         assert (await say(wire, b"RCPT TO:<carol@far.test>\r\n")).startswith(b"250")
+
+
+async def test_the_default_gateway_is_in_no_range(hall: Hall) -> None:
+    hall = Hall(relay=Relay(trusted_networks=("10.0.0.0/16",)))
+    hall.gateways = frozenset({"10.0.0.1"})
+    for client, code in (("10.0.0.1", b"550"), ("::ffff:10.0.0.1", b"550"), ("10.0.0.2", b"250")):
+        wire = hall.knock(Door.RELAY, client=client)
+        await say(wire, b"EHLO c\r\nMAIL FROM:<a@far.test>\r\n")
+        assert (await say(wire, b"RCPT TO:<carol@far.test>\r\n")).startswith(code)
 
 
 async def test_postmaster_without_a_domain_is_taken(hall: Hall) -> None:
