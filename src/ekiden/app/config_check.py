@@ -23,6 +23,8 @@ from ekiden.app.doors import bind_doors, close_doors
 from ekiden.app.neighbourhood import read_neighbourhood
 from ekiden.app.privileges import Identity, resolve
 from ekiden.app.refusal import StartRefused
+from ekiden.app.rehearsal import NoAnswer
+from ekiden.app.self_attack import attack
 from ekiden.config.model import Config
 from ekiden.model.door import Door
 from ekiden.model.mailbox import domain_key
@@ -45,7 +47,7 @@ class Finding(NamedTuple):
 def inspect(loaded: Loaded, *, ports: bool = True, neighbourhood: Neighbourhood | None = None) -> list[Finding]:
     """In the order of the file. `ports`: try to bind the doors, too (unless our own server has them).
     `neighbourhood`: this machine's, unless given. Changes nothing."""
-    config = loaded.config
+    config, neighbourhood = loaded.config, neighbourhood or read_neighbourhood()
     try:
         identity = resolve(config.user)
     except StartRefused as error:
@@ -57,7 +59,8 @@ def inspect(loaded: Loaded, *, ports: bool = True, neighbourhood: Neighbourhood 
         *_unused_routes(loaded),
         *_sources(loaded),
         *(Finding(Weight.WRONG, loaded.error(path, message)) for path, message in door_findings(config)),
-        *_trusted(loaded, neighbourhood or read_neighbourhood()),
+        *_trusted(loaded, neighbourhood),
+        *_self_attack(loaded, neighbourhood),
         *_notes(loaded),
     ]
     if ports and not data_folder.is_in_use(config.data_dir):
@@ -205,6 +208,15 @@ def _trusted(loaded: Loaded, neighbourhood: Neighbourhood) -> Iterator[Finding]:
         elif itself := shared_alone(entry, neighbourhood):
             message = f"is {itself.what}: if clients come by it, all of them may relay"
             yield Finding(Weight.NOTE, loaded.error(path, message))
+
+
+def _self_attack(loaded: Loaded, neighbourhood: Neighbourhood) -> Iterator[Finding]:
+    """What cannot be tried is refused, too: nobody would know."""
+    try:
+        for breach in attack(loaded.config, neighbourhood):
+            yield _stops(loaded, breach.key, str(breach))
+    except NoAnswer as error:
+        yield _stops(loaded, ("relay",), f"the self-attack could not be made: {error}")
 
 
 def _notes(loaded: Loaded) -> Iterator[Finding]:
