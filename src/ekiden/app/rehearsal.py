@@ -21,7 +21,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
-from ekiden.accounts.login import Authenticator, LoginReason, LoginResult
+from ekiden.accounts.login import Authenticator
+from ekiden.accounts.result import LoginReason, LoginResult
 from ekiden.app.clock import SystemClock, SystemRandom
 from ekiden.config.model import Config
 from ekiden.model.door import DOORS, Door
