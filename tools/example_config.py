@@ -74,6 +74,7 @@ TABLES = {
     "Default: none.",
     "dns": "How names are looked up.",
     "delivery": "How letters leave, and how long it is tried.",
+    "passwords": "What a new password of an account must be. App passwords are made by Ekiden and are always good.",
     "limits": "What one letter, session or worker may take.",
     "history": "What `ekiden trace` can tell about letters that are gone.",
     "log": "One JSON object a line.",

@@ -66,7 +66,7 @@ def test_the_life_of_an_account(house):
     assert "disabled" in house.run("account", "list")
     assert "already" in house.run("account", "disable", "you@example.test")
     assert "enabled" in house.run("account", "enable", "you@example.test")
-    assert house.run("account", "passwd", "you@example.test", "--password-stdin", stdin="another horse\n")
+    assert house.run("account", "passwd", "you@example.test", "--password-stdin", stdin="quick fox 9 hedges\n")
     assert house.run("alias", "add", "info@example.test", "you@example.test", "x@far.test").startswith("info@")
     assert "1      " not in house.run("domain", "list", "--json")
     assert "note: 1 alias still leads to it: info@example.test" in house.run("account", "remove", "you@example.test")
@@ -82,15 +82,15 @@ async def test_a_password_that_was_set_logs_in_and_is_nowhere_in_clear(house):
     door = Authenticator(directory, hasher, SystemClock(), SystemRandom(), MemoryKnownPairs(), ["example.test"])
     assert (await door.check("you", PASSWORD, client="192.0.2.1", scope="fetch")).reason is LoginReason.OK
     account = await directory.account("you@example.test")
-    house.run("account", "passwd", "you@example.test", "--password-stdin", stdin="another horse\r\n")
+    house.run("account", "passwd", "you@example.test", "--password-stdin", stdin="quick fox 9 hedges\r\n")
     directory.tick()
     assert not await door.still_valid(account.name, account.epoch)
     assert (await door.check("you", PASSWORD, client="192.0.2.1", scope="fetch")).reason is LoginReason.WRONG_PASSWORD
-    assert (await door.check("you", "another horse", client="192.0.2.1", scope="fetch")).reason is LoginReason.OK
+    assert (await door.check("you", "quick fox 9 hedges", client="192.0.2.1", scope="fetch")).reason is LoginReason.OK
     directory.close()
     hasher.close()
     octets = b"".join(path.read_bytes() for path in house.folder.rglob("*") if path.is_file())
-    assert b"another horse" not in octets
+    assert b"quick fox 9 hedges" not in octets
     assert PASSWORD.encode() not in octets
 
 
@@ -102,6 +102,13 @@ async def test_a_password_that_was_set_logs_in_and_is_nowhere_in_clear(house):
         (["add", "you@example.test", "--password-stdin"], "short", 1, "password: has 5 characters and needs 8"),
         (["add", "you@example.test", "--password-stdin"], "", 1, "password: has 0 characters"),
         (["add", "you@example.test", "--password-stdin"], "two lines\nof it", 1, "password: has a control character"),
+        (["add", "you@example.test", "--password-stdin"], "Password1", 1, "password: is one of those that were stolen"),
+        (
+            ["add", "you@example.test", "--password-stdin"],
+            "exampletest",
+            1,
+            "password: is too easy to guess: it is mostly",
+        ),
         (["add", "you@example.test"], PASSWORD, 2, "there is no terminal to ask for the password"),
         (["passwd", "no@example.test", "--password-stdin"], PASSWORD, 1, "there is no account no@example.test"),
         (["remove", "no@example.test"], "", 1, "there is no account no@example.test"),
@@ -115,9 +122,26 @@ def test_refusals_are_one_line_and_change_nothing(house, arguments, stdin, statu
     assert house.events() == []
 
 
+def test_a_password_of_before_or_of_the_postmasters_list_is_refused_with_the_reason(house):
+    house.add("you@example.test")
+    passwd = ("account", "passwd", "you@example.test", "--password-stdin")
+    house.run(*passwd, stdin="quick fox 9 hedges\n")
+    told = house.events()
+    house.run(*passwd, stdin=PASSWORD, status=1)
+    assert house.errors.startswith("ekiden: password: was used before")
+    (house.folder / "ekiden.toml").write_text(CONFIG + '[passwords]\nbreached_file = "stolen.txt"\n')
+    house.run(*passwd, stdin="four tall horses run", status=1)
+    assert "[passwords] breached_file: " in house.errors
+    (house.folder / "stolen.txt").write_text("four tall horses run\n")
+    house.run(*passwd, stdin="four tall horses run", status=1)
+    assert house.errors.startswith("ekiden: password: is one of those that were stolen")
+    assert house.errors.count("\n") == 1
+    assert house.events() == told
+
+
 def test_an_existing_account_is_not_overwritten(house):
     house.add("you@example.test")
-    house.add("you@example.test", "another horse", status=1)
+    house.add("you@example.test", "quick fox 9 hedges", status=1)
     assert "there is already an account you@example.test; `ekiden account passwd`" in house.errors
 
 

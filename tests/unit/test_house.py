@@ -36,6 +36,8 @@ PURE = _LANGUAGE | {
 PURE |= {"email", "idna", "msgspec"}
 #: Grade B awaits ports.
 WAITING = _LANGUAGE | {"asyncio", "contextlib", "hashlib", "hmac", "ipaddress", "msgspec", "traceback", "unicodedata"}
+#: What a password is worth is computed.
+WAITING |= {"zxcvbn"}
 GRADES = {
     **dict.fromkeys(("model", "ports", "proto", "message", "config", "policy"), PURE),
     **dict.fromkeys(("session", "delivery", "accounts", "spool", "admin"), WAITING),

@@ -1,10 +1,11 @@
-"""The address book's rules: which names, passwords and aliases may be, and how an account is made of them.
+"""The address book's rules: which names and aliases may be, and how an account is made.
 
 Rules
 1. An account's name is an unquoted dot-string at one of our domains, in key form: people must be able to type it, and
    it names a folder. What strangers may use as local part (quotes, dots in a row, `/`) an account may not.
-2. A password has at least 8 characters and no control characters, and is not the address itself.
-3. An alias is a mailbox of ours or `@domain` (catch-all); its targets are mailboxes anywhere, but never the alias.
+2. Which passwords may be stands in `accounts.password_policy`.
+3. An alias is a mailbox of ours or `@domain` (catch-all); its targets are mailboxes anywhere, but never the alias. A
+   granted sender (`send_as`) may be of any domain, too.
 
 A refusal names the argument, says what was wrong and what would be right. Called by `admin.accounts`. Stores nothing.
 """
@@ -24,9 +25,8 @@ from ekiden.model.mailbox import Mailbox, domain_key
 from ekiden.model.path import PathError, parse_path
 from ekiden.ports.clock import Random
 from ekiden.ports.passwords import PasswordHasher
-from ekiden.proto.sasl import MAX_PASSWORD_OCTETS, prepare
+from ekiden.proto.sasl import prepare
 
-MIN_PASSWORD: Final = 8
 #: RFC 5321 §4.5.3.1.1; also keeps a mailbox's folder name within what file systems take.
 MAX_LOCAL_PART_OCTETS: Final = 64
 
@@ -56,25 +56,6 @@ def alias_target(address: str, name: str) -> Mailbox:
     return mailbox
 
 
-def check_password(password: str, name: str) -> None:
-    """Raises Refused if the account `name` may not have that password."""
-    prepared = prepare(password)
-    if any(unicodedata.category(character) == "Cc" for character in prepared):
-        raise Refused("password", "has a control character or a second line; use letters, digits, signs and blanks")
-    if any(unicodedata.category(character) == "Cs" for character in prepared):
-        raise Refused("password", "is not UTF-8; check the terminal's or the file's encoding")
-    if len(prepared) < MIN_PASSWORD:
-        raise Refused(
-            "password",
-            f"has {len(prepared)} characters and needs {MIN_PASSWORD} at least: mail servers are tried with millions "
-            "of short ones every day. Three or four words in a row are good",
-        )
-    if len(prepared.encode()) > MAX_PASSWORD_OCTETS:
-        raise Refused("password", f"is longer than {MAX_PASSWORD_OCTETS} octets")
-    if prepared.casefold() in {name, name.partition("@")[0]}:
-        raise Refused("password", "is the address itself, which is the first that anybody tries; take another one")
-
-
 def sender_name(address: str) -> str:
     """A granted sender in key form: a mailbox of any domain, or `@domain`. Raises Malformed."""
     if address.startswith("@"):
@@ -83,8 +64,8 @@ def sender_name(address: str) -> str:
 
 
 async def make_account(name: str, password: str, hasher: PasswordHasher, random: Random, now: float) -> Account:
-    """An account that is not stored yet. `now`: seconds since 1970. Raises Refused, HasherBusy."""
-    check_password(password, name)
+    """An account that is not stored yet; `PasswordPolicy` has seen the password. `now`: seconds since 1970. Raises
+    HasherBusy."""
     return Account(
         name=name,
         argon2=await hasher.hash(prepare(password)),
@@ -95,16 +76,18 @@ async def make_account(name: str, password: str, hasher: PasswordHasher, random:
     )
 
 
-async def with_password(account: Account, password: str, hasher: PasswordHasher, now: float) -> Account:
-    """The account with a new password; SCRAM salt and count stay (`accounts.verifier`, rule 2). Raises Refused,
-    HasherBusy."""
-    check_password(password, account.name)
+async def with_password(
+    account: Account, password: str, hasher: PasswordHasher, now: float, *, history: tuple[str, ...] = ()
+) -> Account:
+    """The account with a new password; SCRAM salt and count stay (`accounts.verifier`, rule 2). `history`: what is
+    kept of past ones. Raises HasherBusy."""
     return msgspec.structs.replace(
         account,
         argon2=await hasher.hash(prepare(password)),
         scram=scram_verifier(password, account.scram.salt, account.scram.iterations),
         changed=now,
         password_changed=now,
+        password_history=history,
     )
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from ekiden.accounts import book
+from ekiden.accounts.password_policy import PasswordPolicy
 from ekiden.accounts.refusal import Refused
 from ekiden.model.account import Account, Alias, Standing
 from ekiden.model.events import AccountChanged
@@ -39,6 +40,7 @@ class AccountDesk:
         self,
         directory: Directory,
         hasher: PasswordHasher,
+        policy: PasswordPolicy,
         clock: Clock,
         random: Random,
         sink: EventSink,
@@ -48,6 +50,7 @@ class AccountDesk:
     ) -> None:
         self._directory = directory
         self._hasher = hasher
+        self._policy = policy
         self._clock = clock
         self._random = random
         self._sink = sink
@@ -74,17 +77,20 @@ class AccountDesk:
         return account
 
     async def add(self, address: str, password: str) -> Account:
-        """Raises Refused, DirectoryConflict, DirectoryFailed, HasherBusy."""
+        """Raises Refused, DirectoryConflict, DirectoryFailed, HasherBusy, BreachedFailed."""
         name = await self.free_name(address)
+        await self._policy.check(password, name)
         account = await book.make_account(name, password, self._hasher, self._random, self._clock.now())
         await self._directory.add_account(account)
         self.tell("add", name)
         return account
 
     async def passwd(self, address: str, password: str) -> Account:
-        """Open sessions of the account end. Raises Refused, DirectoryConflict, DirectoryFailed, HasherBusy."""
+        """Open sessions of the account end. Raises as `add`."""
         account = await self.existing(address)
-        account = await book.with_password(account, password, self._hasher, self._clock.now())
+        await self._policy.check(password, account.name, account)
+        history = self._policy.history_of(account)
+        account = await book.with_password(account, password, self._hasher, self._clock.now(), history=history)
         await self._directory.change_account(account)
         self.tell("passwd", account.name)
         return account

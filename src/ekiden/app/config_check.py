@@ -151,6 +151,9 @@ def _files(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
             if not os.path.isfile(file) or not identity.can_read(file):
                 message = f"{file} cannot be read by {identity.name}, or is no file"
                 yield _stops(loaded, ("domain", index, "recipients"), message)
+    if (file := config.passwords.breached_file) and not (os.path.isfile(file) and identity.can_read(file)):
+        message = f"{file} cannot be read by {identity.name}, or is no file; no password could be set"
+        yield _stops(loaded, ("passwords", "breached_file"), message)
     if fault := _log_fault(config.log.file, identity):
         yield _stops(loaded, ("log", "file"), fault)
 

@@ -23,7 +23,19 @@ from ekiden.model.mailbox import domain_key
 from ekiden.policy.route_match import ANY, conditions_of, pattern_matches
 
 _RECIPIENTS: Final = '"accounts", "list:FILE", "callahead" or "any"'
-_ZERO_ALLOWED: Final = frozenset({("workers",), ("limits", "priority")})
+_ZERO_ALLOWED: Final = frozenset(
+    {
+        ("workers",),
+        ("limits", "priority"),
+        ("passwords", "strength"),
+        ("passwords", "history"),
+        ("passwords", "max_age_days"),
+    }
+)
+#: Shorter ones are tried through in days; longer ones than this people cannot be asked for (NIST SP 800-63B §3.1.1).
+SHORTEST_PASSWORDS: Final = (8, 64)
+#: Each costs 30 ms when a password is set.
+MOST_HISTORY: Final = 50
 #: More processes than this help nobody: two saturate one queue file (DESIGN §4).
 MOST_WORKERS: Final = 256
 #: RFC 6710 §6.
@@ -38,6 +50,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     check_door_rules(config, report)
     _check_networks(config, report)
     _check_domains(config, raw, report)
+    _check_passwords(config, report)
     check_routes(config, report)
     check_sources(config, report)
     check_sites(config, report)
@@ -63,6 +76,16 @@ def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:
 
 def _too_small(value: float, path: KeyPath) -> bool:
     return value < 0 or (value == 0 and path not in _ZERO_ALLOWED)
+
+
+def _check_passwords(config: Config, report: Report) -> None:
+    rules, (least, most) = config.passwords, SHORTEST_PASSWORDS
+    if rules.min_length > 0 and not least <= rules.min_length <= most:
+        report.add(("passwords", "min_length"), f"must be from {least} to {most}, not {rules.min_length}")
+    if rules.strength > 4:
+        report.add(("passwords", "strength"), f"must be from 0 (not asked) to 4, not {rules.strength}")
+    if rules.history > MOST_HISTORY:
+        report.add(("passwords", "history"), f"must be at most {MOST_HISTORY}, not {rules.history}")
 
 
 def _check_names(config: Config, report: Report) -> None:

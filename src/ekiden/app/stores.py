@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ekiden.app import data_folder, privileges
 from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config
+from ekiden.ports.breached import BreachedPasswords
 from ekiden.ports.clock import Clock
 from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
@@ -114,6 +115,15 @@ def open_known_pairs(config: Config) -> OpenKnownPairs:
     from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 
     return MemoryKnownPairs(os.urandom(32))
+
+
+def open_breached(config: Config) -> BreachedPasswords | None:
+    """The postmaster's list of breached passwords, if there is one."""
+    if not config.passwords.breached_file:
+        return None
+    from ekiden.storage.breached_file import BreachedFile
+
+    return BreachedFile(config.passwords.breached_file)
 
 
 def open_spool(config: Config, clock: Clock, *, move_history: bool = True) -> SqliteSpool:
@@ -210,7 +220,7 @@ def _import_engines() -> None:
     import encodings.unicode_escape  # noqa: F401 - for what is shown of strangers' text
 
     from ekiden.app import clock, operator_log  # noqa: F401 - loaded while it can be
-    from ekiden.storage import passwords  # noqa: F401 - loaded while it can be
+    from ekiden.storage import breached_file, passwords  # noqa: F401 - loaded while it can be
     from ekiden.storage.memory import directory, spool  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import spool as sqlite_spool  # noqa: F401 - loaded while it can be

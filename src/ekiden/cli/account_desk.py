@@ -38,8 +38,10 @@ class Desks(NamedTuple):
 
 
 @contextmanager
-def account_desk(config_path: str, *, look: bool = False) -> Iterator[AccountDesk]:
+def account_desk(config_path: str, *, look: bool = False, sets_password: bool = False) -> Iterator[AccountDesk]:
     """The use cases over this configuration's directory. `look`: nothing will be changed, so nothing is made either."""
+    if sets_password:
+        import zxcvbn  # noqa: F401 - loaded while it can be: `user` may not be able to read the program's folder
     with all_desks(config_path, look=look) as desks:
         yield desks.accounts
 
@@ -48,11 +50,12 @@ def account_desk(config_path: str, *, look: bool = False) -> Iterator[AccountDes
 def all_desks(config_path: str, *, look: bool = False) -> Iterator[Desks]:
     """As `account_desk`, with what stands beside it."""
     config = load_config(config_path)
+    from ekiden.accounts.password_policy import PasswordPolicy
     from ekiden.admin.accounts import AccountDesk
     from ekiden.admin.app_passwords import AppPasswordDesk
     from ekiden.admin.grants import GrantDesk
     from ekiden.app.clock import SystemClock, SystemRandom
-    from ekiden.app.stores import act_as_user, open_directory, open_event_log, open_hasher
+    from ekiden.app.stores import act_as_user, open_breached, open_directory, open_event_log, open_hasher
 
     by, clock, random = operator(), SystemClock(), SystemRandom()
     domains = [(domain.name, domain.recipients) for domain in config.domain]
@@ -61,7 +64,9 @@ def all_desks(config_path: str, *, look: bool = False) -> Iterator[Desks]:
         directory = opened.enter_context(closing(open_directory(config, make=not look)))
         sink = opened.enter_context(closing(open_event_log(config, clock, make=not look)))
         hasher = opened.enter_context(closing(open_hasher()))
-        accounts = AccountDesk(directory, hasher, clock, random, sink, domains=domains, by=by)
+        breached = open_breached(config)
+        policy = PasswordPolicy(config.passwords, hasher, server_name=config.hostname, breached=breached)
+        accounts = AccountDesk(directory, hasher, policy, clock, random, sink, domains=domains, by=by)
         yield Desks(
             accounts, AppPasswordDesk(accounts, directory, clock, random), GrantDesk(accounts, directory, clock)
         )

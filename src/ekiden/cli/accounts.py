@@ -32,7 +32,7 @@ account.add_command(send_as)
 @json_option
 def account_add(address: str, config_path: str, *, from_stdin: bool, as_json: bool) -> None:
     """Add the account ADDRESS, such as you@example.org."""
-    with account_desk(config_path) as desk:
+    with account_desk(config_path, sets_password=True) as desk:
         name = finish(desk.free_name(address))
         added = finish(desk.add(address, password_for(name, from_stdin=from_stdin)))
     done(f"added {added.name}", as_json=as_json, account=_as_json(added))
@@ -45,7 +45,7 @@ def account_add(address: str, config_path: str, *, from_stdin: bool, as_json: bo
 @json_option
 def account_passwd(address: str, config_path: str, *, from_stdin: bool, as_json: bool) -> None:
     """Set a new password; sessions that are open end within a second."""
-    with account_desk(config_path) as desk:
+    with account_desk(config_path, sets_password=True) as desk:
         name = finish(desk.existing(address)).name
         finish(desk.passwd(address, password_for(name, from_stdin=from_stdin)))
     done(f"{name} has a new password", as_json=as_json)

@@ -70,6 +70,7 @@ def complaints() -> Iterator[None]:
     from ekiden.admin.queue import NoSuchLetter
     from ekiden.admin.sites import NoSuchSite
     from ekiden.app.stores import StoreRefused
+    from ekiden.ports.breached import BreachedFailed
     from ekiden.ports.directory import DirectoryConflict, DirectoryFailed
     from ekiden.ports.passwords import HasherBusy
     from ekiden.ports.spool import SpoolFailed
@@ -78,7 +79,7 @@ def complaints() -> Iterator[None]:
         yield
     except (Malformed, NoSuchSite) as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
-    except (Refused, NoSuchLetter, StoreRefused, DirectoryConflict, HasherBusy) as error:
+    except (Refused, NoSuchLetter, StoreRefused, DirectoryConflict, HasherBusy, BreachedFailed) as error:
         raise Failure(str(error)) from None
     except (DirectoryFailed, SpoolFailed) as error:
         raise Failure(f"the store could not do it: {error}") from None

@@ -280,6 +280,30 @@ class Log(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     file: Annotated[Path, doc('Where the log goes, one JSON object a line; "-" is standard output.')] = "-"
 
 
+class Passwords(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    min_length: Annotated[int, doc("Characters that a new password must have at least, 8 to 64.")] = 8
+    strength: Annotated[
+        int, doc("How hard to guess a new one must be, 1 to 4 as zxcvbn counts; 0: that is not asked.")
+    ] = 3
+    history: Annotated[
+        int, doc("A new one must not be among the account's last so many, the current one counted; 0: it may.")
+    ] = 5
+    breached_file: Annotated[
+        Path,
+        doc(
+            "More passwords that are refused: a file with one a line, or SHA-1 digests in ascending order, as the "
+            "Pwned Passwords downloader writes them. The most common 30,000 are always refused."
+        ),
+    ] = ""
+    max_age_days: Annotated[
+        int,
+        doc(
+            "A password older than this no longer logs in; app passwords do. 0: none is too old, which is today's "
+            "advice, because people who must change passwords often choose worse ones."
+        ),
+    ] = 0
+
+
 class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hostname: Annotated[
         str, doc("Our name in greetings, HELO and Received: the name our address resolves to and from.")
@@ -301,6 +325,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     source: tuple[Source, ...] = ()
     dns: Dns = Dns()
     delivery: Delivery = Delivery()
+    passwords: Passwords = Passwords()
     limits: Limits = Limits()
     history: History = History()
     log: Log = Log()

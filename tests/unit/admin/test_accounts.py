@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ekiden.accounts.password_policy import PasswordPolicy
 from ekiden.accounts.refusal import Refused
 from ekiden.admin.accounts import AccountDesk, DomainSummary
+from ekiden.config.model import Passwords
 from ekiden.model.account import Alias
 from ekiden.model.events import AccountChanged
 from ekiden.ports.directory import DirectoryConflict
@@ -14,15 +16,20 @@ from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
 from tests.fakes.passwords import FakeHasher
 
-PASSWORD = "correct horse"
+PASSWORD = "correct horse battery"
 DOMAINS = [("example.test", "accounts"), ("routed.test", "callahead")]
 
 
 class Desk:
     def __init__(self):
         self.directory, self.sink, self.clock = MemoryDirectory(), CollectingSink(), FakeClock()
-        parts = (self.directory, FakeHasher(), self.clock, FakeRandom(), self.sink)
-        self.use = AccountDesk(*parts, domains=DOMAINS, by="root")
+        self.use = self.at(DOMAINS)
+
+    def at(self, domains):
+        hasher = FakeHasher()
+        policy = PasswordPolicy(Passwords(), hasher, server_name="mail.example.test")
+        parts = (self.directory, hasher, policy, self.clock, FakeRandom(), self.sink)
+        return AccountDesk(*parts, domains=domains, by="root")
 
     @property
     def told(self):
@@ -34,13 +41,13 @@ async def test_the_life_of_an_account():
     added = await desk.use.add("You@example.test", PASSWORD)
     assert added.name == "you@example.test"
     desk.clock.advance(10)
-    await desk.use.passwd("you@EXAMPLE.test", "another horse")
+    await desk.use.passwd("you@EXAMPLE.test", "quick fox 9 hedges")
     assert await desk.use.disable("you@example.test")
     assert not await desk.use.disable("you@example.test")
     assert await desk.use.enable("you@example.test")
     assert not await desk.use.enable("you@example.test")
     (stored,) = await desk.use.accounts()
-    assert (stored.argon2, stored.enabled, stored.changed - stored.created) == ("$fake$another horse", True, 10.0)
+    assert (stored.argon2, stored.enabled, stored.changed - stored.created) == ("$fake$quick fox 9 hedges", True, 10.0)
     assert await desk.use.remove("you@example.test") == []
     assert await desk.use.accounts() == []
     actions = ["add", "passwd", "disable", "enable", "remove"]
@@ -71,8 +78,7 @@ async def test_refusals_change_nothing_and_tell_nobody():
 async def test_an_account_of_a_domain_that_went_can_still_be_removed():
     desk = Desk()
     await desk.use.add("you@example.test", PASSWORD)
-    gone = AccountDesk(desk.directory, FakeHasher(), desk.clock, FakeRandom(), desk.sink, domains=[], by="root")
-    await gone.remove("you@example.test")
+    await desk.at([]).remove("you@example.test")
     assert await desk.use.accounts() == []
 
 
@@ -106,3 +112,21 @@ async def test_domains_with_what_they_hold():
         DomainSummary("example.test", "accounts", 1, 1),
         DomainSummary("routed.test", "callahead", 0, 0),
     ]
+
+
+async def test_a_password_that_was_had_before_is_refused_and_the_last_few_are_remembered():
+    desk = Desk()
+    passwords = [f"quick fox {number} hedges" for number in range(7)]
+    await desk.use.add("you@example.test", passwords[0])
+    for password in passwords[1:]:
+        with pytest.raises(Refused, match="is the one that the account has now"):
+            await desk.use.passwd("you@example.test", passwords[passwords.index(password) - 1])
+        desk.clock.advance(1)
+        await desk.use.passwd("you@example.test", password)
+    (stored,) = await desk.use.accounts()
+    assert stored.password_history == tuple(f"$fake${password}" for password in reversed(passwords[2:6]))
+    assert stored.password_changed == stored.created + 6
+    for password in passwords[2:6]:
+        with pytest.raises(Refused, match="was used before; take one that is not among the last 5"):
+            await desk.use.passwd("you@example.test", password)
+    await desk.use.passwd("you@example.test", passwords[1])

@@ -177,3 +177,12 @@ def test_networks_that_trust_more_than_was_meant(folder: Path, entry: str, weigh
     if found:
         assert (found[0].error.key, found[0].error.line) == ("relay.trusted_networks[1]", 4)
         assert words in found[0].error.message
+
+
+def test_a_list_of_breached_passwords_must_be_readable(folder: Path) -> None:
+    text = '[passwords]\nbreached_file = "stolen.txt"\n'
+    (found,) = stops(folder, text)
+    assert found.startswith("4 passwords.breached_file: ")
+    assert "no password could be set" in found
+    (folder / "stolen.txt").touch()
+    assert stops(folder, text) == []

@@ -288,3 +288,24 @@ def test_values() -> None:
 def test_render_key() -> None:
     assert render_key(("route", 1, "to", 0)) == "route[2].to[1]"
     assert render_key(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("min_length = 7", "passwords.min_length: must be from 8 to 64, not 7"),
+        ("min_length = 65", "passwords.min_length: must be from 8 to 64, not 65"),
+        ("min_length = 0", "passwords.min_length: must be more than 0, not 0"),
+        ("strength = 5", "passwords.strength: must be from 0 (not asked) to 4, not 5"),
+        ("history = 51", "passwords.history: must be at most 50, not 51"),
+        ("max_age_days = -1", "passwords.max_age_days: must be more than 0, not -1"),
+    ],
+)
+def test_password_rules(tmp_path: Path, line: str, expected: str) -> None:
+    (error,) = errors(tmp_path, f"{BASE}[passwords]\n{line}\n")
+    assert expected in error
+
+
+def test_password_rules_may_be_off(tmp_path: Path) -> None:
+    config = read(tmp_path, BASE + '[passwords]\nstrength = 0\nhistory = 0\nmax_age_days = 0\nbreached_file = "b"\n')
+    assert config.passwords.breached_file == str(tmp_path / "b")
