@@ -114,7 +114,7 @@ class Works:
         self.ids = IdSequence(self.spool.incarnation)
         self.mailboxes = MaildirMailboxes(Path(config.data_dir, MAIL_FOLDER), self.clock)
         self.hasher = open_hasher()
-        self.known_pairs = open_known_pairs(config)
+        self.known_pairs = open_known_pairs(config, self.clock)
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
@@ -203,6 +203,7 @@ class Works:
         await self.spool.close()
         self.directory.close()
         self.hasher.close()
+        self.known_pairs.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 #: Under `data_dir`.
 DIRECTORY_FILE: Final = "directory.db"
+LOGINS_FILE: Final = "logins.db"
 SPOOL_FOLDER: Final = "spool"
 SLOTS_FOLDER: Final = "slots"
 GUARDS_FOLDER: Final = "guards"
@@ -67,7 +68,7 @@ class OpenDirectory(Directory, Protocol):
 
 
 class OpenKnownPairs(KnownPairs, Protocol):
-    pass
+    def close(self) -> None: ...
 
 
 class OpenTally(Tally, Protocol):
@@ -110,11 +111,14 @@ def open_hasher() -> OpenHasher:
     return Argon2Hasher()
 
 
-def open_known_pairs(config: Config) -> OpenKnownPairs:
-    """Who logged in from where, for a worker. Raises StoreRefused."""
-    from ekiden.storage.memory.known_pairs import MemoryKnownPairs
+def open_known_pairs(config: Config, clock: Clock) -> OpenKnownPairs:
+    """Who logged in from where, for a worker. On one event loop. Raises StoreRefused."""
+    path = Path(config.data_dir, LOGINS_FILE)
+    with _refusals(config, path):
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.known_pairs import SqliteKnownPairs
 
-    return MemoryKnownPairs(os.urandom(32))
+        return SqliteKnownPairs(path, clock)
 
 
 def open_breached(config: Config) -> BreachedPasswords | None:

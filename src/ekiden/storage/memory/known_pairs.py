@@ -15,3 +15,6 @@ class MemoryKnownPairs:
 
     def succeeded(self, account: str, network: str) -> None:
         self.pairs.add((account, network))
+
+    def close(self) -> None:
+        """Nothing to write."""
