@@ -27,6 +27,7 @@ from typing import Final, NamedTuple
 from ekiden.ports.mailboxes import DropItem
 from ekiden.proto.pop3 import events as ev
 from ekiden.proto.pop3 import replies as say
+from ekiden.proto.pop3.arguments import parse_base64, parse_number, parse_text
 from ekiden.proto.pop3.drop import END_OF_LISTING, DropView, LineOf
 from ekiden.proto.pop3.lines import LineReader, TooLong
 from ekiden.proto.pop3.multiline import DotStuffer, TopCutter
@@ -34,8 +35,6 @@ from ekiden.proto.pop3.replies import Pop3Reply
 
 #: Pipelined commands wait while this much output has not been taken: 64 KiB of CAPA must not become megabytes.
 OUTPUT_FIRST: Final = 64 * 1024
-#: More digits than any message number or line count has.
-MAX_DIGITS: Final = 10
 
 
 class State(Enum):
@@ -249,7 +248,7 @@ class Pop3Server:
             self._events.append(ev.AuthCancelled())
             self._say(say.CANCELLED)  # RFC 5034 §4: the reply to a cancelled exchange is -ERR
             return
-        data = _base64(line)
+        data = parse_base64(line)
         if data is None:
             self._cancel_auth()
             self._fail(say.NOT_BASE64)
@@ -265,7 +264,7 @@ class Pop3Server:
     def _on_user(self, rest: bytes) -> None:
         if not self._login_allowed():
             return
-        name = _text(rest.strip(b" "))  # RFC 6856 §2.2: UTF-8, announced as `UTF8 USER`
+        name = parse_text(rest.strip(b" "))  # RFC 6856 §2.2: UTF-8, announced as `UTF8 USER`
         if not name:
             self._fail(say.NEED_NAME)
             return
@@ -278,7 +277,7 @@ class Pop3Server:
         if self._user is None:
             self._fail(say.USER_FIRST)
             return
-        password = _text(rest)  # RFC 1939 §7: blanks belong to the password
+        password = parse_text(rest)  # RFC 1939 §7: blanks belong to the password
         if not password:
             self._fail(say.NEED_PASSWORD)
             return
@@ -295,7 +294,7 @@ class Pop3Server:
         if mechanism not in self.settings.mechanisms:
             self._fail(say.no_such_mechanism(self.settings.mechanisms))
             return
-        data = b"" if initial == b"=" else _base64(initial) if initial else None
+        data = b"" if initial == b"=" else parse_base64(initial) if initial else None
         if initial and data is None:
             self._fail(say.NOT_BASE64)
             return
@@ -377,7 +376,7 @@ class Pop3Server:
 
     def _on_top(self, rest: bytes) -> None:
         number, _, lines = rest.strip(b" ").partition(b" ")
-        wanted = _number(lines.strip(b" "))
+        wanted = parse_number(lines.strip(b" "))
         if wanted is None:
             self._fail(say.NEED_TWO_NUMBERS)
             return
@@ -408,7 +407,7 @@ class Pop3Server:
 
     def _index(self, number: bytes) -> int | None:
         """The index of an existing message that is not marked deleted; else it is answered, and None."""
-        value = _number(number)
+        value = parse_number(number)
         if value is None:
             self._fail(say.NEED_NUMBER)
             return None
@@ -456,24 +455,6 @@ class Pop3Server:
         self._closed = True
         self._lines.clear()
         self._events.append(ev.Disconnect(reason))
-
-
-def _number(octets: bytes) -> int | None:
-    return int(octets) if octets.isdigit() and len(octets) <= MAX_DIGITS else None
-
-
-def _text(octets: bytes) -> str | None:
-    try:
-        return octets.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
-def _base64(octets: bytes) -> bytes | None:
-    try:
-        return binascii.a2b_base64(octets, strict_mode=True)
-    except binascii.Error:
-        return None
 
 
 _Handler = Callable[[Pop3Server, bytes], None]
