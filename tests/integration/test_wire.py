@@ -177,7 +177,7 @@ def test_a_failed_implicit_handshake_makes_no_session(run: Callable[[Body], None
 
         def client() -> None:
             with socket.create_connection(address, timeout=15) as connection:
-                connection.sendall(b"USER me\r\n")
+                connection.sendall(b"\x16USER me\r\n")
                 try:
                     while connection.recv(1000):
                         pass

@@ -19,10 +19,12 @@ from typing import Final, NamedTuple, cast
 from ekiden.model.door import DOORS, Door
 from ekiden.model.events import SessionClosed
 from ekiden.net.balance import MOST_PAUSES, PAUSE, ROOM, Alone, Balance, is_crowded
+from ekiden.net.door_wire import DoorWire
 from ekiden.net.faults import report_fault
 from ekiden.net.wire import StreamWire, TlsSide, WireSet
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.events import EventSink
+from ekiden.ports.gate import OPEN_GATE, Gate
 from ekiden.ports.wire import ServerUser, Wire, WireUser
 
 #: Connections beyond the limit that are still told why; each costs a file descriptor for a moment.
@@ -37,12 +39,13 @@ BACKLOG: Final = 4096
 
 class DoorService(NamedTuple):
     """`make_user`: a new session. `refusal`: the octets that a client beyond the limit gets. `tls` None: no TLS
-    here."""
+    here. `gate`: who may come in."""
 
     make_user: Callable[[], ServerUser]
     refusal: bytes
     tls: TlsSide | None
     limit: int
+    gate: Gate = OPEN_GATE
 
 
 class Doors:
@@ -152,6 +155,9 @@ class Doors:
     def drain(self) -> None:
         """`stop`, and every session is told to end after its transaction."""
         self.stop()
+        for wire in self.wires:
+            if wire.user is None:  # it has not even said anything
+                wire.abort()
         for wire, user in self._sessions():
             self.guarded(wire, "drain", user.drain)
 
@@ -202,9 +208,9 @@ class _OpenDoor:
         self.implicit = DOORS[door].implicit_tls
         self._loop = loop
 
-    def protocol(self) -> StreamWire:
+    def protocol(self) -> DoorWire:
         service = self.service
-        return StreamWire(self._loop, _Visit(self, service), service.tls)
+        return DoorWire(self._loop, _Visit(self, service), service.tls, service.gate)
 
 
 class _TlsServer:
@@ -265,12 +271,17 @@ class _Visit:
             wire.abort()
 
     def opened(self, wire: StreamWire) -> WireUser | None:
-        return Refusal(self._service.refusal) if self._over else self._service.make_user()
+        service = self._service
+        if self._over:
+            return Refusal(service.refusal)
+        if not self._door.implicit and not service.gate.admits(wire.peer.address):  # else asked in the porch
+            return Refusal(service.gate.denied)
+        return service.make_user()
 
     def closed(self, wire: StreamWire, error: Exception | None) -> None:
         self._door.doors.wires.discard(wire)
         self._door.doors.counted(more=False)
-        if wire.user is None and self._door.implicit and not self._over:
+        if wire.user is None and isinstance(wire, DoorWire) and wire.shook_hands and not self._over:
             self._door.doors.handshake_failed(self._door.door, wire)
 
     def fault(self, wire: StreamWire, where: str, error: Exception) -> None:

@@ -5,19 +5,16 @@ Rules
 1. STARTTLS: reading is paused before `start_tls` returns. Plain bytes that still come before the loop has changed
    over end the connection; they never reach the session as if they had been protected (invariant 5, RFC 3207 §4.2).
 2. Decrypted bytes that come before `loop.start_tls` has returned are kept until the session knows of the TLS.
-3. Behind an implicit-TLS door a connection counts, and can be closed, from its first moment; its user is made after the
-   handshake, so that a port scanner costs no session.
-4. `lost` comes exactly once, and only after `connected`.
-5. What a callback raises ends this connection alone, and is reported.
-6. One sweep a second for all wires (`WireSet`); no timer a connection.
+3. `lost` comes exactly once, and only after `connected`.
+4. What a callback raises ends this connection alone, and is reported.
+5. One sweep a second for all wires (`WireSet`); no timer a connection.
 
-Made by `net.listener` (doors) and `net.connector` (outbound).
+`net.door_wire` and `net.outbound` make the two kinds of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Iterator
 from enum import Enum
@@ -168,8 +165,7 @@ class StreamWire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self.peer = endpoint(peer)
-        self.local = endpoint(transport.get_extra_info("sockname"))
+        self._meet(peer, transport.get_extra_info("sockname"))
         if not self._made:
             self._made = True
             self._owner.made(self)
@@ -218,19 +214,6 @@ class StreamWire(asyncio.Protocol):
 
     # ---- net
 
-    def accepted(self, connection: socket.socket, peer: object) -> None:
-        """Behind an implicit-TLS door: `connection` is ours now and begins with the handshake; `connection_made` comes
-        after it."""
-        assert self._tls_side is not None
-        self.peer = endpoint(peer)
-        self._made = True
-        self._owner.made(self)
-        if self._closing:
-            connection.close()
-            self._finish(None)
-        else:
-            self._task = self._loop.create_task(self._accept_handshake(connection, self._tls_side))
-
     def tick(self, now: float) -> None:
         """About once a second, from `WireSet`."""
         if self._closing:
@@ -242,23 +225,6 @@ class StreamWire(asyncio.Protocol):
                 self.user.tick(now)
             except Exception as error:
                 self._fault("tick", error)
-
-    async def _accept_handshake(self, connection: socket.socket, side: TlsSide) -> None:
-        try:
-            await self._loop.connect_accepted_socket(
-                lambda: self,
-                connection,
-                ssl=side.context,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
-            )
-        except asyncio.CancelledError:  # by `abort`
-            connection.close()
-            self._finish(None)
-        except Exception as error:
-            connection.close()
-            self._finish(error)
-        self._task = None
 
     async def _handshake(self, side: TlsSide) -> None:
         raw = self._transport
@@ -303,6 +269,10 @@ class StreamWire(asyncio.Protocol):
         if self._choked:  # it was choked before the handshake, and the loop tells the TLS layer now, not us
             self.resume_writing()
         self._give_early()
+
+    def _meet(self, peer: object, local: object) -> None:
+        self.peer = endpoint(peer)
+        self.local = endpoint(local)
 
     def _open(self) -> None:
         user = self._owner.opened(self)

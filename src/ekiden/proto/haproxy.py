@@ -11,7 +11,7 @@ Rules
 3. Limits: 107 octets of version 1 (its own), `MOST_V2` of version 2. TLVs are skipped.
 4. Octets behind the header are never touched: they are the client's.
 
-Called by `net.door_wire`, for listed proxies alone; `looks_like_header` tells when a stranger tries.
+Called by `net.door_wire` and `net.porch`, for listed proxies alone; `looks_like_header` tells when a stranger tries.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class ProxyHeader(NamedTuple):
 
 class HeaderFault(Exception):
     """It is no PROXY header; `str()` says why, for the event."""
+
+
+class HeaderMissing(HeaderFault):
+    """What came begins in no way that a header does."""
 
 
 NO_CLIENT: Final = ProxyHeader(None, None)
@@ -92,7 +96,7 @@ def _end(buffer: bytes) -> int | None:
             raise HeaderFault(f"version 1: no line of at most {MOST_V1} octets")
         return None
     if not buffer.startswith(V2_SIGNATURE[: len(buffer)]):
-        raise HeaderFault("neither version 1 nor version 2 begins so")
+        raise HeaderMissing("neither version 1 nor version 2 begins so")
     if len(buffer) < _V2_FIXED:
         return None
     length = int.from_bytes(buffer[14:16], "big")

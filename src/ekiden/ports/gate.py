@@ -1,0 +1,55 @@
+"""Gate: who may come in at a door, and who is told that it is the wrong one.
+
+Contract
+1. Asked once a connection, with the client's address: behind a listed proxy the one that the PROXY header names.
+2. `admits`, `refused` and `wrong` tell the postmaster themselves (bounded: a scanner fills no log); the caller closes.
+3. Nothing here waits.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from ekiden.model.wrong_door import WrongDoor
+
+
+class Gate(Protocol):
+    @property
+    def denied(self) -> bytes:
+        """What a client hears that is not admitted, where that can be said in the clear."""
+
+    @property
+    def tls_first(self) -> bytes:
+        """What a client hears in the clear that does not begin with TLS behind a door that does."""
+
+    def expects_header(self, address: str) -> bool:
+        """It is a listed proxy: the connection must begin with a PROXY header."""
+
+    def admits(self, address: str) -> bool: ...
+
+    def refused(self, address: str, rule: str, detail: str) -> None:
+        """A listed proxy broke its word."""
+
+    def wrong(self, address: str, what: WrongDoor) -> None: ...
+
+
+class OpenGate:
+    """Everybody may come in, nobody is told: for benches and tests."""
+
+    denied: Final = b""
+    tls_first: Final = b""
+
+    def expects_header(self, address: str) -> bool:
+        return False
+
+    def admits(self, address: str) -> bool:
+        return True
+
+    def refused(self, address: str, rule: str, detail: str) -> None:
+        """Nobody asks."""
+
+    def wrong(self, address: str, what: WrongDoor) -> None:
+        """Nobody asks."""
+
+
+OPEN_GATE: Final = OpenGate()
