@@ -20,6 +20,8 @@ from ekiden.ports.spool import Claim
 from ekiden.ports.wire import Endpoint
 from ekiden.session.conversation import Conversation
 from ekiden.session.doorway import Doorway
+from ekiden.session.gate import DoorGate
+from ekiden.session.knocks import KnockBook
 from ekiden.session.relay import relay_conversation
 from ekiden.session.submission import submission_conversation
 from ekiden.spool.window import Window
@@ -74,6 +76,7 @@ class Hall:
         self.clock = FakeClock()
         self.random = FakeRandom()
         self.events = CollectingSink()
+        self.knocks = KnockBook(self.clock, self.events)
         self.spool = MemorySpool(self.clock)
         self.directory = MemoryDirectory(domains=[d.name for d in self.config.domain])
         self.hasher = FakeHasher()
@@ -112,6 +115,7 @@ class Hall:
             self.probe,
             tls,
             gateways=self.gateways,
+            gate=DoorGate(door, self.config.doors.of(door), self.knocks),
         )
 
     def knock(self, door: Door, *, client: str = "192.0.2.1", tls: bool | None = None) -> FakeWire:

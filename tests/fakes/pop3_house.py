@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from ekiden.accounts.login import Authenticator
+from ekiden.config.model import DoorRules
 from ekiden.model.account import Account, ScramVerifier
 from ekiden.model.door import Door
 from ekiden.model.ids import IdSequence, LetterId
+from ekiden.session.gate import DoorGate
+from ekiden.session.knocks import KnockBook
 from ekiden.session.pop3 import Pop3Session
 from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.storage.memory.content import MemoryContent
@@ -46,6 +49,7 @@ class Pop3House:
             ids=IdSequence(2),
             events=self.events,
             mailboxes=self.mailboxes,
+            gate=DoorGate(Door.POP3, DoorRules(), KnockBook(self.clock, self.events)),
             authenticator=Authenticator(
                 self.directory, self.hasher, self.clock, FakeRandom(), MemoryKnownPairs(), ["example.test"]
             ),

@@ -141,6 +141,10 @@ def test_no_spelling_makes_us_relay(town: Town, path: str) -> None:
 def test_a_stranger_is_not_believed_where_he_comes_from(town: Town) -> None:
     for said in (b"PROXY TCP4 127.0.0.1 127.0.0.1 1 25", b"XCLIENT ADDR=127.0.0.1 LOGIN=alice", b"XFORWARD ADDR=::1"):
         with Line(town, "relay") as line:
+            if said.startswith(b"PROXY"):
+                line.socket.sendall(said + b"\r\nEHLO mail.example.test\r\n")
+                assert line.rest() == b""  # closed at once
+                continue
             assert line.talk(said + b"\r\n").startswith(b"500 ")
             line.talk(b"EHLO mail.example.test\r\n")
             line.talk(b"MAIL FROM:<alice@example.test> AUTH=alice@example.test\r\n")
@@ -149,6 +153,11 @@ def test_a_stranger_is_not_believed_where_he_comes_from(town: Town) -> None:
 
 def test_a_web_request_is_not_a_session(town: Town) -> None:
     with Line(town, "relay") as line:
+        line.socket.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO x\r\n" + ENVELOPE)
+        assert line.rest() == b""
+    with Line(town, "relay") as line:  # in pieces
+        line.socket.sendall(b"EHLO x\r\n")
+        line.reply()
         line.socket.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO x\r\n" + ENVELOPE)
         assert line.rest().startswith(b"421 4.7.0 ")
 

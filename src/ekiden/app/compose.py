@@ -64,6 +64,8 @@ from ekiden.policy.next_hop import NextHops
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ServerUser
 from ekiden.session.doorway import Doorway
+from ekiden.session.gate import DoorGate
+from ekiden.session.knocks import KnockBook
 from ekiden.session.pop3 import Pop3Session
 from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.session.relay import relay_conversation
@@ -117,6 +119,7 @@ class Works:
         self.known_pairs = open_known_pairs(config, self.clock)
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
+        self.knocks = KnockBook(self.clock, events)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
         rules = self._make_rules(config, pairs, None)
         self._rules = rules
@@ -252,12 +255,14 @@ class Works:
             self.known_pairs,
             [domain.name for domain in config.domain],
         )
+        gates = {door: DoorGate(door, config.doors.of(door), self.knocks) for door in Door}
         services = {
             door: DoorService(
-                self._users(door, config, authenticator, fresh, probe, tls),
+                self._users(door, config, authenticator, fresh, probe, tls, gates[door]),
                 _SMTP_FULL if DOORS[door].speaks == "SMTP" else _POP3_FULL,
                 tls,
                 config.limits.sessions,
+                gates[door],
             )
             for door in Door
         }
@@ -271,10 +276,11 @@ class Works:
         lists: FileRecipientLists,
         probe: CallAhead,
         tls: TlsSide | None,
+        gate: DoorGate,
     ) -> Callable[[], ServerUser]:
         """What makes a session of that door."""
         if DOORS[door].speaks == "POP3":
-            return partial(Pop3Session, self._pop3_doorway(door, config, authenticator, tls))
+            return partial(Pop3Session, self._pop3_doorway(door, config, authenticator, tls, gate))
         doorway = Doorway(
             door=door,
             config=config,
@@ -290,11 +296,12 @@ class Works:
             probe=probe,
             tls=tls is not None,
             gateways=read_neighbourhood().gateways,
+            gate=gate,
         )
         return partial(submission_conversation if DOORS[door].login else relay_conversation, doorway)
 
     def _pop3_doorway(
-        self, door: Door, config: Config, authenticator: Authenticator, tls: TlsSide | None
+        self, door: Door, config: Config, authenticator: Authenticator, tls: TlsSide | None, gate: DoorGate
     ) -> Pop3Doorway:
         return Pop3Doorway(
             door=door,
@@ -306,6 +313,7 @@ class Works:
             authenticator=authenticator,
             tls=tls is not None,
             error_limit=config.limits.errors,
+            gate=gate,
         )
 
     def _list_failed(self, path: str, text: str) -> None:

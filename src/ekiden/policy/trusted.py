@@ -7,7 +7,9 @@ Rules
    Whoever comes by a published port may have that address, so trusting it is trusting the world.
 3. The default gateway's own address is never trusted through a range, however it is written: what is masqueraded
    comes from there. It is trusted only when it is listed itself, as one address.
-4. IPv4-mapped IPv6 counts as the IPv4 address it carries.
+4. A proxy before the door is never trusted by its own address, only the client that its PROXY header names: else all
+   clients that it names not (health checks, `UNKNOWN`) would be.
+5. IPv4-mapped IPv6 counts as the IPv4 address it carries.
 
 Called by the check of the configuration, by the doorways (once a connection) and by the self-attack.
 """
@@ -78,17 +80,22 @@ def is_everybody(entry: str | WideNetwork) -> bool:
 
 
 class TrustedNetworks:
-    """`[relay] trusted_networks` as the doors ask it. Immutable. `gateways`: rule 3."""
+    """`[relay] trusted_networks` as the doors ask it. Immutable. `gateways`: rule 3; `proxies`: rule 4."""
 
-    __slots__ = ("_alone", "_gateways", "_ranges")
+    __slots__ = ("_alone", "_gateways", "_proxies", "_ranges")
 
-    def __init__(self, entries: Iterable[str | WideNetwork], gateways: Iterable[str] = ()) -> None:
+    def __init__(
+        self, entries: Iterable[str | WideNetwork], gateways: Iterable[str] = (), proxies: Iterable[str] = ()
+    ) -> None:
         networks = [ipaddress.ip_network(net_of(entry), strict=False) for entry in entries]
         self._alone = NetworkSet(str(network) for network in networks if network.num_addresses == 1)
         self._ranges = NetworkSet(str(network) for network in networks if network.num_addresses > 1)
         self._gateways = frozenset(map(parse_address, gateways))
+        self._proxies = NetworkSet(proxies)
 
     def __contains__(self, address: str) -> bool:
+        if address in self._proxies:
+            return False
         return address in self._alone or (
             address in self._ranges and (not self._gateways or parse_address(address) not in self._gateways)
         )

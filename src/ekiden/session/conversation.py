@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from ekiden.model.events import SessionClosed
 from ekiden.model.ids import render_id
 from ekiden.model.reply import Reply
+from ekiden.model.wrong_door import WrongDoor
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp.server import SmtpServer
@@ -230,7 +231,9 @@ class Conversation:
             self._close(event.reason if isinstance(event, ev.Disconnect) else "quit")
             return
         if kind is ev.CommandRefused:
+            assert isinstance(event, ev.CommandRefused)
             self._errors += 1
+            self._tell_wrong_door(self.doorway.wrong_door(event.reply))
             return
         handler = self._handlers.get(kind)
         try:
@@ -238,6 +241,10 @@ class Conversation:
         except Exception as error:  # invariant 7: ours, so temporary
             answer = self.fault(f"session {kind.__name__}", error)
         self._act(machine, answer)
+
+    def _tell_wrong_door(self, what: WrongDoor | None) -> None:
+        if what is not None and self._wire is not None:
+            self.doorway.gate.wrong(self._wire.peer.address, what)
 
     def _act(self, machine: SmtpServer, answer: Answer) -> None:
         if isinstance(answer, Pending):
@@ -289,6 +296,8 @@ class Conversation:
 
     def _close(self, reason: str) -> None:
         self._reason = reason
+        if reason == "http":
+            self._tell_wrong_door(WrongDoor.HTTP)
         self._flush()
         if self._wire is not None:
             self._wire.close()

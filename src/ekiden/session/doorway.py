@@ -15,15 +15,18 @@ from ekiden.model.door import DOORS, Door
 from ekiden.model.ids import IdSequence
 from ekiden.model.mailbox import domain_key
 from ekiden.model.reply import Reply
+from ekiden.model.wrong_door import WrongDoor
 from ekiden.policy.next_hop import NextHops
 from ekiden.policy.trusted import TrustedNetworks
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
+from ekiden.ports.gate import OPEN_GATE, Gate
 from ekiden.ports.recipients import RecipientLists, RecipientProbe
 from ekiden.ports.spool import Spool
 from ekiden.ports.wire import TlsFacts
 from ekiden.proto.sasl import PASSWORD_MECHANISMS, offered
+from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.server import ServerSettings
 from ekiden.spool.window import Window
 
@@ -38,12 +41,20 @@ PROGRESS_OCTETS: Final = 4096
 #: 100 recipients.
 AHEAD_OCTETS: Final = 256 * 1024
 
-_WRONG_DOOR: Final = Reply(
+#: What AUTH gets at the relay door.
+LOGIN_ELSEWHERE: Final = Reply(
     502,
     "5.5.1",
     "There is no login at this door: port 25 is for mail servers",
     "To send mail use port 465 (TLS from the first byte) or port 587 (STARTTLS), with your login",
 )
+#: Replies that go to somebody who wanted another door.
+_WRONG_DOORS: Final = {
+    LOGIN_ELSEWHERE: WrongDoor.LOGIN,
+    replies.MAIL_NEEDS_TLS: WrongDoor.NO_LOGIN,
+    replies.MAIL_NEEDS_LOGIN: WrongDoor.NO_LOGIN,
+    replies.FETCHED_ELSEWHERE: WrongDoor.POP3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +77,24 @@ class Doorway:
     tls: bool = True
     mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
     gateways: frozenset[str] = frozenset()
+    gate: Gate = OPEN_GATE
     trusted: TrustedNetworks = field(init=False)
     domains: dict[str, Domain] = field(init=False)
     next_hops: NextHops = field(init=False)
     _settings: dict[tuple[bool, bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        trusted = TrustedNetworks(self.config.relay.trusted_networks, self.gateways)
+        proxies = self.config.doors.of(self.door).proxies
+        trusted = TrustedNetworks(self.config.relay.trusted_networks, self.gateways, proxies)
         object.__setattr__(self, "trusted", trusted)
         object.__setattr__(self, "next_hops", NextHops(self.config))
         object.__setattr__(self, "domains", {domain_key(d.name): d for d in self.config.domain})
+
+    def wrong_door(self, reply: Reply) -> WrongDoor | None:
+        """What the refusal of a command says about the door that was meant."""
+        if reply == replies.TLS_ACTIVE:
+            return WrongDoor.STARTTLS if DOORS[self.door].implicit_tls else None
+        return _WRONG_DOORS.get(reply)
 
     def settings(self, *, tls: TlsFacts | None, logged_in: bool, trusted: bool) -> ServerSettings:
         """What the protocol machine announces and allows in this state; made once a state, not once a session."""
@@ -101,5 +120,5 @@ class Doorway:
             lenient_paths=logged_in or trusted,
             require_auth=needs_login and not logged_in,
             require_tls=needs_login,
-            no_auth_reply=None if needs_login else _WRONG_DOOR,
+            no_auth_reply=None if needs_login else LOGIN_ELSEWHERE,
         )

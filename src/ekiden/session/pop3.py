@@ -23,6 +23,8 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from ekiden.accounts.result import LoginResult
+from ekiden.model.door import DOORS
+from ekiden.model.wrong_door import WrongDoor
 from ekiden.ports.mailboxes import MailboxFailed, Maildrop, MaildropBusy
 from ekiden.ports.wire import Wire
 from ekiden.proto import sasl
@@ -79,6 +81,7 @@ class Pop3Session:
             ev.StartTls: self._on_start_tls,
             ev.Retrieve: self._on_retrieve,
             ev.Quit: self._on_quit,
+            ev.Mistaken: self._on_mistaken,
             ev.Disconnect: self._on_disconnect,
         }
 
@@ -202,6 +205,11 @@ class Pop3Session:
         self._machine.answer(None)
         self._flush()
         self._wire.start_tls()
+
+    def _on_mistaken(self, event: ev.Mistaken) -> None:
+        door = self.doorway.door
+        if event.what is not WrongDoor.STARTTLS or DOORS[door].implicit_tls:  # twice at 110 is only a mistake
+            self.doorway.gate.wrong(self._report.client, event.what)
 
     def _on_disconnect(self, event: ev.Disconnect) -> None:
         self._close(event.reason)

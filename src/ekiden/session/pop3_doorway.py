@@ -13,6 +13,7 @@ from ekiden.model.events import SessionClosed
 from ekiden.model.ids import IdSequence, render_id
 from ekiden.ports.clock import Clock
 from ekiden.ports.events import EventSink
+from ekiden.ports.gate import OPEN_GATE, Gate
 from ekiden.ports.mailboxes import Mailboxes
 from ekiden.ports.wire import TlsFacts
 from ekiden.proto.pop3.server import Pop3Settings
@@ -34,6 +35,7 @@ class Pop3Doorway:
     tls: bool = True
     mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
     error_limit: int = 10
+    gate: Gate = OPEN_GATE
 
     def settings(self, tls: TlsFacts | None) -> Pop3Settings:
         """What the protocol machine announces and allows."""

@@ -112,7 +112,7 @@ def test_networks_that_hold_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gateway_that_is_trusted_through_a_range(monkeypatch: pytest.MonkeyPatch) -> None:
     forgets = TrustedNetworks.__init__
-    monkeypatch.setattr(TrustedNetworks, "__init__", lambda self, entries, gateways: forgets(self, entries))
+    monkeypatch.setattr(TrustedNetworks, "__init__", lambda self, entries, gateways, proxies: forgets(self, entries))
     found = attack(config(trusted=("192.0.2.1", "10.1.0.0/16")), HOME)
     assert {(breach.client, breach.key) for breach in found} == {(GATEWAY, ("relay", "trusted_networks", 1))}
 

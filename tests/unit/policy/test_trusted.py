@@ -101,3 +101,10 @@ def test_who_looks_for_the_culprit_finds_all_entries() -> None:
     assert entries_with(entries, "::ffff:10.0.0.7") == [0, 1]
     assert entries_with(entries, "2001:db8::1") == [2]
     assert entries_with(entries, "") == []
+
+
+def test_a_proxy_is_not_trusted_by_its_own_address() -> None:
+    trusted = TrustedNetworks(["10.0.0.0/24", "192.0.2.7"], proxies=["10.0.0.5", "192.0.2.7/32"])
+    assert "10.0.0.4" in trusted
+    for proxy in ("10.0.0.5", "::ffff:10.0.0.5", "192.0.2.7"):
+        assert proxy not in trusted

@@ -40,11 +40,13 @@ async def test_587_asks_for_tls_first(hall: Hall) -> None:
     assert b"STARTTLS" in answer
     assert b"AUTH" not in answer
     assert (await say(wire, plain("alice@example.test"))).startswith(b"530 5.7.0")
-    assert (await say(wire, b"MAIL FROM:<alice@example.test>\r\n")).startswith(b"530 5.7.0")
+    assert (await say(wire, b"MAIL FROM:<alice@example.test>\r\n")).startswith(b"530-5.7.0 Must issue a STARTTLS")
     await say(wire, b"STARTTLS\r\n")
     wire.finish_tls()
     assert b"AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" in await say(wire, b"EHLO c\r\n")
-    assert (await say(wire, b"MAIL FROM:<alice@example.test>\r\n")).startswith(b"530 5.7.0")
+    answer = await say(wire, b"MAIL FROM:<alice@example.test>\r\n")
+    assert answer.startswith(b"530-5.7.0 Authentication required")
+    assert b"port 25" in answer
     assert (await say(wire, plain("alice@example.test"))).startswith(b"235 2.7.0")
     assert (await say(wire, b"MAIL FROM:<alice@example.test>\r\n")).startswith(b"250")
 

@@ -1,4 +1,7 @@
-"""The arguments of POP3 commands: numbers, text, base64. Pure; None is what they are not. Used by `proto.pop3.server`."""
+"""The arguments of POP3 commands: numbers, text, base64. Pure; None is what they are not.
+
+Used by `proto.pop3.server`.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ekiden.model.wrong_door import WrongDoor
+
 
 class Login(NamedTuple):
     """*Owed.* USER and PASS (RFC 1939 §7). `Pop3Server.enter` or `answer(negative reply)`."""
@@ -67,11 +69,17 @@ class Quit(NamedTuple):
     deletions: tuple[int, ...] = ()
 
 
+class Mistaken(NamedTuple):
+    """Not owed, answered already: the client is at the wrong door, or uses it in another door's way."""
+
+    what: WrongDoor
+
+
 class Disconnect(NamedTuple):
     """Not owed: the last reply is in the output. Flush it and close. `reason`: 'quit', 'errors' (too many), 'injection'
-    (octets behind STLS)."""
+    (octets behind STLS), 'http'."""
 
     reason: str
 
 
-Event = Login | Auth | AuthResponse | AuthCancelled | StartTls | Retrieve | Quit | Disconnect
+Event = Login | Auth | AuthResponse | AuthCancelled | StartTls | Retrieve | Quit | Mistaken | Disconnect

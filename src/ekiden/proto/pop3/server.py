@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
+from ekiden.model.wrong_door import WrongDoor
 from ekiden.ports.mailboxes import DropItem
 from ekiden.proto.pop3 import events as ev
 from ekiden.proto.pop3 import replies as say
@@ -234,13 +235,25 @@ class Pop3Server:
         verb, _, rest = line.partition(b" ")
         known = _COMMANDS.get(verb.upper())
         if known is None:
-            self._fail(say.UNKNOWN_COMMAND)
+            self._foreign(verb.upper())
             return
         state, handler = known
         if state is not None and state is not self.state:
             self._fail(say.WRONG_STATE_LOGIN if state is State.TRANSACTION else say.WRONG_STATE_DONE)
             return
         handler(self, rest)
+
+    def _foreign(self, verb: bytes) -> None:
+        """No command of POP3; perhaps one of another protocol."""
+        if verb in _OF_SMTP:
+            self._events.append(ev.Mistaken(WrongDoor.SMTP))
+            self._fail(say.SENT_ELSEWHERE)
+        elif verb in _OF_HTTP:  # what follows as its header and body could be commands
+            self._events.append(ev.Mistaken(WrongDoor.HTTP))
+            self._say(say.NO_WEB_SERVER)
+            self._close("http")
+        else:
+            self._fail(say.UNKNOWN_COMMAND)
 
     def _auth_line(self, line: bytes) -> None:
         self._auth = False
@@ -304,6 +317,7 @@ class Pop3Server:
         if rest:
             self._fail(say.NO_ARGUMENTS)
         elif self.settings.tls_active:
+            self._events.append(ev.Mistaken(WrongDoor.STARTTLS))
             self._fail(say.TLS_ALREADY)
         elif not self.settings.offer_stls:
             self._fail(say.NO_TLS_HERE)
@@ -457,6 +471,10 @@ class Pop3Server:
         self._events.append(ev.Disconnect(reason))
 
 
+#: RFC 5321 §4.1: what an SMTP client may say first.
+_OF_SMTP: Final = frozenset((b"EHLO", b"HELO", b"MAIL", b"STARTTLS"))
+#: RFC 9110 §9.3, RFC 5789.
+_OF_HTTP: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"CONNECT"))
 _Handler = Callable[[Pop3Server, bytes], None]
 _AUTHORIZATION: Final = State.AUTHORIZATION
 _TRANSACTION: Final = State.TRANSACTION

@@ -135,9 +135,9 @@ def _may_mail(machine: Machine) -> Reply | None:
     elif machine.transaction:
         refusal = replies.NESTED_MAIL
     elif settings.lacks_tls:
-        refusal = replies.TLS_FIRST
+        refusal = replies.MAIL_NEEDS_TLS if settings.require_auth else replies.TLS_FIRST
     elif settings.require_auth and not machine.authenticated:
-        refusal = replies.AUTH_FIRST
+        refusal = replies.MAIL_NEEDS_LOGIN
     return refusal
 
 
@@ -220,6 +220,11 @@ def _not_implemented(machine: Machine, _argument: bytes) -> Event:
     return machine.reject(replies.NOT_IMPLEMENTED)
 
 
+def _fetch(machine: Machine, _argument: bytes) -> Event:
+    """A POP3 client at a door for SMTP."""
+    return machine.reject(replies.FETCHED_ELSEWHERE)
+
+
 def _web_request(machine: Machine, _argument: bytes) -> None:
     """A browser or a web service that was made to post to us: what follows as its header and body could be commands."""
     machine.say(replies.NO_WEB_SERVER)
@@ -296,6 +301,12 @@ COMMANDS: Final[dict[bytes, Command]] = {
     b"TURN": _not_implemented,
     b"ETRN": _not_implemented,
     b"ATRN": _not_implemented,
+    # RFC 1939 §7, RFC 2449 §5, RFC 2595 §4: what a POP3 client may say first
+    b"USER": _fetch,
+    b"PASS": _fetch,
+    b"APOP": _fetch,
+    b"CAPA": _fetch,
+    b"STLS": _fetch,
     # RFC 9110 §9.3, RFC 5789: methods of HTTP
     b"GET": _web_request,
     b"HEAD": _web_request,

@@ -37,6 +37,7 @@ GARBAGE: Final = Reply(500, "5.5.2", "Expected a command of letters")
 LINE_TOO_LONG: Final = Reply(500, "5.5.2", "Line too long")
 #: RFC 4954 §4 gives it its own status.
 AUTH_LINE_TOO_LONG: Final = Reply(500, "5.5.6", "Line of the authentication exchange too long")
+FETCHED_ELSEWHERE: Final = Reply(500, "5.5.1", "This door is for sending (SMTP); mail is fetched on port 995 (POP3)")
 NO_WEB_SERVER: Final = Reply(421, "4.7.0", "This is a mail server, not a web server, closing the connection")
 NOT_IMPLEMENTED: Final = Reply(502, "5.5.1", "Command not implemented")
 HELLO_FIRST: Final = Reply(503, "5.5.1", "Expected HELO or EHLO first")
@@ -87,10 +88,22 @@ SENT_TOO_EARLY: Final = Reply(554, "5.5.0", "Sent before our reply was there, cl
 
 # --- STARTTLS and AUTH ------------------------------------------------------------------------------------------
 TLS_NOT_OFFERED: Final = Reply(502, "5.5.1", "STARTTLS is not offered here")
-TLS_ACTIVE: Final = Reply(503, "5.5.1", "TLS is active already")
+TLS_ACTIVE: Final = Reply(503, "5.5.1", "TLS is on already: leave STARTTLS out")
 TLS_INJECTION: Final = Reply(554, "5.5.1", "Octets behind STARTTLS, closing the connection")
 TLS_FIRST: Final = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
-AUTH_FIRST: Final = Reply(530, "5.7.0", "Authentication required")
+#: MAIL where people send: it may be a server that brings mail to the wrong door.
+MAIL_NEEDS_TLS: Final = Reply(
+    530,
+    "5.7.0",
+    "Must issue a STARTTLS command first, and then log in",
+    "Other mail servers bring mail for our domains to port 25",
+)
+MAIL_NEEDS_LOGIN: Final = Reply(
+    530,
+    "5.7.0",
+    "Authentication required: this door is for people who send, with their login",
+    "Other mail servers bring mail for our domains to port 25",
+)
 AUTH_NOT_OFFERED: Final = Reply(502, "5.5.1", "AUTH is not offered here")
 AUTH_DONE: Final = Reply(503, "5.5.1", "Authenticated already")
 AUTH_IN_TRANSACTION: Final = Reply(503, "5.5.1", "No AUTH while a transaction is under way")

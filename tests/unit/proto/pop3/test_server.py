@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from ekiden.model.wrong_door import WrongDoor
 from ekiden.ports.mailboxes import DropItem
 from ekiden.proto.pop3 import events as ev
 from ekiden.proto.pop3 import replies as say
@@ -69,7 +70,6 @@ def test_passwords_show_in_no_repr() -> None:
         ("AUTH", say.NEED_MECHANISM),
         ("AUTH CRAM-MD5", say.no_such_mechanism(("PLAIN", "LOGIN"))),
         ("AUTH PLAIN !!!!", say.NOT_BASE64),
-        ("STLS", say.TLS_ALREADY),
         ("STLS now", say.NO_ARGUMENTS),
         ("APOP alice c4c9334bac560ecc979e58001b3e22fb", say.UNKNOWN_COMMAND),
         ("STAT", say.WRONG_STATE_LOGIN),
@@ -85,6 +85,28 @@ def test_errors_before_the_login(command: str, reply: say.Pop3Reply) -> None:
     assert talk.send(command.encode() + b"\r\n") == reply.wire
     assert talk.machine.errors == 1
     assert not talk.events
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "what"),
+    [
+        ("STLS", say.TLS_ALREADY, WrongDoor.STARTTLS),
+        ("EHLO client.example", say.SENT_ELSEWHERE, WrongDoor.SMTP),
+        ("helo client.example", say.SENT_ELSEWHERE, WrongDoor.SMTP),
+        ("MAIL FROM:<a@example.org>", say.SENT_ELSEWHERE, WrongDoor.SMTP),
+    ],
+)
+def test_who_means_another_door_is_told_which(command: str, reply: say.Pop3Reply, what: WrongDoor) -> None:
+    talk = Pop3Talk()
+    assert talk.send(command.encode() + b"\r\n") == reply.wire
+    assert talk.machine.errors == 1
+    assert talk.events == [ev.Mistaken(what)]
+
+
+def test_a_web_request_ends_there() -> None:
+    talk = Pop3Talk()
+    assert talk.send(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nUSER alice\r\nPASS x\r\n") == say.NO_WEB_SERVER.wire
+    assert talk.events == [ev.Mistaken(WrongDoor.HTTP), ev.Disconnect("http")]
 
 
 def test_name_and_password_must_be_utf8() -> None:

@@ -228,7 +228,7 @@ def test_unknown_recipients_are_no_errors() -> None:
 def test_what_is_pipelined_behind_a_refused_mail_is_no_error() -> None:
     session = begin(msgspec.structs.replace(STRANGER, require_auth=True, error_limit=2))
     session.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<b@example.test>\r\n" * 5 + b"DATA\r\n")
-    assert session.events == [ev.CommandRefused(replies.AUTH_FIRST)]
+    assert session.events == [ev.CommandRefused(replies.MAIL_NEEDS_LOGIN)]
     assert session.line("DATA") == "503 5.5.1 Expected MAIL first"
     session.line("RSET")
     assert session.line("DATA").startswith("421")

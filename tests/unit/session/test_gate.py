@@ -1,0 +1,99 @@
+"""A door's gate, and what sessions tell it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ekiden.config.model import DoorRules, Doors, Relay
+from ekiden.model.door import Door
+from ekiden.model.events import DoorRefused, DoorWrong
+from ekiden.session.gate import DoorGate
+from ekiden.session.knocks import KnockBook
+from tests.fakes.clock import FakeClock
+from tests.fakes.doors import Hall, say
+from tests.fakes.events import CollectingSink
+from tests.fakes.pop3_house import Pop3House
+
+RULES = DoorRules(deny=("192.0.2.0/24",), proxies=("198.51.100.7",))
+
+
+def gate(door: Door, rules: DoorRules = RULES) -> tuple[DoorGate, CollectingSink]:
+    events = CollectingSink()
+    return DoorGate(door, rules, KnockBook(FakeClock(), events)), events
+
+
+def test_who_is_not_admitted_is_told_and_noted() -> None:
+    relay, events = gate(Door.RELAY)
+    assert relay.admits("203.0.113.1")
+    assert not relay.admits("192.0.2.1")
+    event = events.one(DoorRefused)
+    assert (event.door, event.client, event.rule) == ("relay", "192.0.2.1", "denied")
+    assert relay.denied == b"554 5.7.1 Your address may not use this door\r\n"
+    assert gate(Door.POP3)[0].denied == b"-ERR Your address may not use this door\r\n"
+
+
+def test_what_who_speaks_in_the_clear_is_told() -> None:
+    assert gate(Door.SUBMISSIONS)[0].tls_first.startswith(b"554 5.7.0 This door speaks TLS from the first byte")
+    assert b"587" in gate(Door.SUBMISSIONS)[0].tls_first
+    assert gate(Door.POP3S)[0].tls_first.startswith(b"-ERR This door speaks TLS from the first byte")
+    assert b"110" in gate(Door.POP3S)[0].tls_first
+
+
+def test_only_listed_proxies_must_send_a_header() -> None:
+    relay, _ = gate(Door.RELAY)
+    assert relay.expects_header("198.51.100.7")
+    assert not relay.expects_header("198.51.100.8")
+
+
+async def test_a_proxy_itself_is_never_trusted() -> None:
+    hall = Hall(relay=Relay(trusted_networks=("10.0.0.0/24",)), doors=Doors(relay=DoorRules(proxies=("10.0.0.5/32",))))
+    for client, code in (("10.0.0.4", b"250"), ("10.0.0.5", b"550"), ("::ffff:10.0.0.5", b"550")):
+        wire = hall.knock(Door.RELAY, client=client)
+        await say(wire, b"EHLO c\r\nMAIL FROM:<a@far.test>\r\n")
+        assert (await say(wire, b"RCPT TO:<b@far.test>\r\n")).startswith(code), client
+
+
+@pytest.mark.parametrize(
+    ("door", "command", "reply", "what"),
+    [
+        (Door.RELAY, b"AUTH PLAIN AGEAYg==", b"502-5.5.1", "login"),
+        (Door.SUBMISSIONS, b"MAIL FROM:<a@far.test>", b"530-5.7.0", "no-login"),
+        (Door.SUBMISSION, b"MAIL FROM:<a@far.test>", b"530-5.7.0", "no-login"),
+        (Door.SUBMISSIONS, b"STARTTLS", b"503 5.5.1 TLS is on already", "starttls"),
+        (Door.RELAY, b"CAPA", b"500 5.5.1", "pop3"),
+        (Door.SUBMISSIONS, b"USER alice", b"500 5.5.1", "pop3"),
+        (Door.RELAY, b"GET / HTTP/1.1", b"421 4.7.0", "http"),
+    ],
+)
+async def test_smtp_sessions_tell_of_wrong_doors(door: Door, command: bytes, reply: bytes, what: str) -> None:
+    hall = Hall()
+    wire = hall.knock(door)
+    await say(wire, b"EHLO c\r\n")
+    assert (await say(wire, command + b"\r\n")).startswith(reply)
+    event = hall.events.one(DoorWrong)
+    assert (event.door, event.client, event.what) == (door.value, "192.0.2.1", what)
+
+
+async def test_starttls_twice_is_only_a_mistake() -> None:
+    hall = Hall()
+    wire = hall.knock(Door.SUBMISSION)
+    await say(wire, b"EHLO c\r\nSTARTTLS\r\n")
+    wire.finish_tls()
+    assert (await say(wire, b"EHLO c\r\nSTARTTLS\r\n")).endswith(b"leave STARTTLS out\r\n")
+    assert hall.events.of(DoorWrong) == []
+
+
+async def test_pop3_sessions_tell_of_wrong_doors() -> None:
+    house = await Pop3House().begin()
+    visit = house.visit(tls=False)
+    assert "465" in await visit.say("EHLO client.example")
+    assert house.events.one(DoorWrong).what == "smtp"
+    await visit.say("GET / HTTP/1.1", "Host: x")
+    assert [event.what for event in house.events.of(DoorWrong)] == ["smtp", "http"]
+    assert visit.wire.closed
+
+
+async def test_stls_twice_is_only_a_mistake() -> None:
+    house = await Pop3House().begin()
+    assert "leave STLS out" in await house.visit().say("STLS")
+    assert house.events.of(DoorWrong) == []
