@@ -39,6 +39,9 @@ LOOKUPS: Final = 200
 #: How many grants a refusal lists.
 _LISTED: Final = 5
 
+NULL_REVERSE_PATH: Final = Decision(Verdict.ACCEPT, "null-reverse-path", "a receipt or report; From says whose")
+OWN_ADDRESS: Final = Decision(Verdict.ACCEPT, "own-address", "it is the account's own address")
+
 
 class SenderFacts(NamedTuple):
     """What is known about one claim. `address` None: the null reverse-path. `send_as`: what was granted to the account,
@@ -55,10 +58,10 @@ class SenderFacts(NamedTuple):
 def decide_sender(facts: SenderFacts) -> Decision | Ask:
     """Accept or reject the claim, or ask for 'owner'."""
     if facts.address is None:
-        return Decision(Verdict.ACCEPT, "null-reverse-path", "a receipt or report; From says whose")
+        return NULL_REVERSE_PATH
     key = facts.address.key
     if key == facts.account:
-        return Decision(Verdict.ACCEPT, "own-address", "it is the account's own address")
+        return OWN_ADDRESS
     if facts.send_as and (key in facts.send_as or key[key.rfind("@") :] in facts.send_as):
         return Decision(Verdict.ACCEPT, "send-as", f"{key} was granted to {facts.account}")
     if facts.owner is None:

@@ -116,12 +116,12 @@ def test_there_is_a_limit_of_mailboxes_and_octets() -> None:
     assert len(parsed(", ".join(f"a{n}@x.test" for n in range(MAX_MAILBOXES)))) == MAX_MAILBOXES
     with pytest.raises(AddressFault, match=f"at most {MAX_MAILBOXES} addresses"):
         parsed(", ".join(f"a{n}@x.test" for n in range(MAX_MAILBOXES + 1)))
-    with pytest.raises(AddressFault, match="32 KiB"):
+    with pytest.raises(AddressFault, match="8 KiB"):
         parsed("x" * MAX_OCTETS + " <a@x.test>")
 
 
 def test_a_long_name_is_taken() -> None:
-    assert parsed("word " * 5000 + "<a@x.test>") == ["a@x.test"]
+    assert parsed("word " * 1000 + "<a@x.test>") == ["a@x.test"]
 
 
 def test_the_local_part_stays_as_it_was_written() -> None:
