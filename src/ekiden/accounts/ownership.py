@@ -15,7 +15,7 @@ from collections.abc import Container, Sequence
 from typing import Final
 
 from ekiden.message.originators import Claim
-from ekiden.model.account import Account, DirectoryEntry
+from ekiden.model.account import Account
 from ekiden.model.decision import Ask, Decision, Verdict
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.reply import Reply
@@ -83,18 +83,22 @@ class Ownership:
 
 def peek_owner(directory: Directory, account: str, address: Mailbox, ours: Container[str]) -> bool | None:
     """Whether mail to `address` comes to `account`; None if the store must be asked. `ours`: domains in key form."""
-    entries: dict[str, DirectoryEntry] = {}
-    while isinstance(answer := leads_to(account, address, ours, entries), Mailbox):
-        entry = directory.peek(answer)
-        if entry is None:
-            return None
-        entries[answer.key] = entry
-    return answer
+    walk = leads_to(account, address, ours)
+    try:
+        mailbox = next(walk)
+        while (entry := directory.peek(mailbox)) is not None:
+            mailbox = walk.send(entry)
+    except StopIteration as end:
+        return bool(end.value)
+    return None
 
 
 async def find_owner(directory: Directory, account: str, address: Mailbox, ours: Container[str]) -> bool:
     """The same, with every question asked. Raises DirectoryFailed."""
-    entries: dict[str, DirectoryEntry] = {}
-    while isinstance(answer := leads_to(account, address, ours, entries), Mailbox):
-        entries[answer.key] = await directory.find(answer)
-    return answer
+    walk = leads_to(account, address, ours)
+    try:
+        mailbox = next(walk)
+        while True:
+            mailbox = walk.send(await directory.find(mailbox))
+    except StopIteration as end:
+        return bool(end.value)

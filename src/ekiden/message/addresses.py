@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
 from ekiden.model.mailbox import Mailbox, unquote_local_part
@@ -54,7 +53,6 @@ _TOKEN: Final = re.compile(
 )
 _SPECIALS: Final = b'<>:;@,"()'
 _IN_COMMENT: Final = re.compile(rb"[^()\\]+|\\.|[()]", re.DOTALL)
-_WORDS: Final = frozenset(("atom", "quoted", "literal"))
 
 
 _NO_ADDRESS: Final = "expected an address such as you@example.org"
@@ -236,9 +234,6 @@ def _address(words: list[_Token]) -> Mailbox:
         raise AddressFault("expected an address such as you@example.org, and quotes around a name with a comma")
     if any(spaced for _, _, spaced in words[1:]):
         raise AddressFault("expected no blanks in an address, and angle brackets around it behind a name")
-    for (kind, _, _), (following, _, _) in pairwise(words):
-        if kind in _WORDS and following in _WORDS:
-            raise AddressFault(_NO_ADDRESS)
     path, rest = parse_path(b"<%b>" % b"".join(octets for _, octets, _ in words), utf8=True, lenient=False)
     if path is None or rest or not path.domain or words[0][0] == "@":
         raise AddressFault(_NO_ADDRESS)

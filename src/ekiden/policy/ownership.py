@@ -23,7 +23,7 @@ Called by session (`session.senders`) and by what explains decisions. Facts come
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Generator
 from typing import Final, NamedTuple, assert_never
 
 from ekiden.message.originators import Claim, Originators
@@ -87,20 +87,16 @@ def decide_originators(originators: Originators) -> Decision | None:
     return Decision(Verdict.REJECT, rule, f"{originators.at}: {originators.fault}", reply)
 
 
-def leads_to(
-    account: str, address: Mailbox, ours: Container[str], entries: Mapping[str, DirectoryEntry]
-) -> bool | Mailbox:
-    """Whether mail to `address` would come to `account`, by what the directory says (`entries`, by mailbox key); a
-    Mailbox: its entry is needed first. `ours`: our domains, in key form; what leads elsewhere leads nowhere."""
+def leads_to(account: str, address: Mailbox, ours: Container[str]) -> Generator[Mailbox, DirectoryEntry, bool]:
+    """Whether mail to `address` would come to `account`: yields each mailbox whose entry it needs, is sent the entry,
+    and returns the answer. `ours`: our domains, in key form; what leads elsewhere leads nowhere."""
     waiting = deque([(address, 0)])
     seen = {address.key}
     while waiting:
         mailbox, depth = waiting.popleft()
         if mailbox.domain_key not in ours or "@" in mailbox.local_key:
             continue
-        entry = entries.get(mailbox.key)
-        if entry is None:
-            return mailbox
+        entry = yield mailbox
         if entry.account == account:
             return True
         for target in entry.targets if depth < DEPTH else ():
