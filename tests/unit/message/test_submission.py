@@ -50,3 +50,16 @@ def test_blind_copies_are_taken_out(before: bytes, after: bytes) -> None:
 
 def test_a_message_id_without_brackets_gets_them() -> None:
     assert b"Message-ID: <a@b>\r\n" in complete_header(b"\r\n", now=0, message_id="a@b")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"Date: x\r\nMessage-ID: y\r\n", b"Date: x\r\nMessage-ID: y\r\n\r\n"),
+        (b"Date: x\r\nBcc: a\r\nMessage-ID: y\r\n", b"Date: x\r\nMessage-ID: y\r\n\r\n"),
+        (b"Date: x\r\n", b"Date: x\r\n" + ID + b"\r\n"),
+        (b"Date: x\r\nMessage-ID: y\r\n\r\n", b"Date: x\r\nMessage-ID: y\r\n\r\n"),
+    ],
+)
+def test_a_body_is_parted_from_the_header_section(before: bytes, after: bytes) -> None:
+    assert complete_header(before, now=1_763_827_509, message_id="<new@here>", body_follows=True) == after

@@ -81,6 +81,7 @@ def test_the_refusal_says_what_may_be_used() -> None:
     reply = not_yours(Claim.FROM, "ålice@ours.test", tuple(f"a{n}@x.test" for n in range(9)))
     assert reply.wire.isascii()
     assert reply.lines[1].endswith("a4@x.test and others")
+    assert not_yours(Claim.FROM, ALICE, ("å@x.test", "@x.test")).lines[1].endswith("its aliases, and @x.test")
     assert not_yours(Claim.FROM, ALICE, ()).lines[1].endswith("its aliases")
 
 

@@ -13,6 +13,7 @@ from ekiden.model.events import LetterAccepted, LetterRefused, SenderRefused
 from ekiden.model.mailbox import Mailbox
 from ekiden.ports.directory import DirectoryFailed
 from ekiden.ports.spool import Selection
+from ekiden.storage.memory.content import MemoryDraft
 from tests.fakes.doors import NO_SCRAM, PASSWORD, Hall, say
 from tests.fakes.wire import FakeWire
 from tests.unit.session.test_submission import plain
@@ -225,15 +226,19 @@ class SlowDirectory:
 
 async def test_what_is_not_in_memory_is_waited_for(hall: Hall, wire: FakeWire, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = SlowDirectory(hall, monkeypatch)
+    drafts: list[MemoryDraft] = []
+    begin = hall.spool.begin
+    monkeypatch.setattr(hall.spool, "begin", lambda: drafts.append(draft := begin()) or draft)
     assert await say(wire, b"MAIL FROM:<info@example.test>\r\n") == b""
     slow.gate.set()
     assert (await say(wire, b"")).startswith(b"250 2.1.0")
     await say(wire, b"RCPT TO:<carol@far.test>\r\nDATA\r\n")
     slow.gate.clear()
-    assert await say(wire, b"From: info@example.test, bob@example.test\r\n\r\n.\r\n") == b""
+    assert await say(wire, b"From: info@example.test, bob@example.test, desk@example.test\r\n\r\n.\r\n") == b""
     slow.gate.set()
     assert b"550 5.7.1" in await say(wire, b"")
     assert hall.events.one(LetterRefused).rule == "owner-from"
+    assert all(draft.discarded for draft in drafts)
     assert (await send(wire, b"From: info@example.test\r\n", b"info@example.test")).startswith(b"250 2.0.0 Queued")
 
 
