@@ -11,7 +11,7 @@ import pytest
 from ekiden.accounts.app_passwords import secret_digest
 from ekiden.app.config_file import load
 from ekiden.app.stores import open_directory
-from tests.integration.test_cli_accounts import House
+from tests.integration.test_cli_accounts import CONFIG, House
 
 YOU = "you@example.test"
 
@@ -126,6 +126,13 @@ def test_an_account_is_shown_whole(house):
     assert (facts["name"], facts["aliases"], facts["send_as"]) == (YOU, ["info@example.test"], ["@second.test"])
     assert [there["name"] for there in facts["app_passwords"]] == ["Phone"]
     assert "argon2" not in json.dumps(facts)
+
+
+def test_a_password_that_grows_too_old_is_shown(house):
+    (house.folder / "ekiden.toml").write_text(CONFIG + "[passwords]\nmax_age_days = 90\n")
+    assert re.search(r"^password: .*; too old from \d{4}-", house.run("account", "show", YOU), re.MULTILINE)
+    facts = json.loads(house.run("account", "show", YOU, "--json"))
+    assert facts["password_until"] > facts["password_changed"]
 
 
 def test_an_account_made_anew_has_nothing_of_the_old_one(house):

@@ -1,8 +1,9 @@
 """Authenticator: is this login right, and is a session that logged in still allowed to go on?
 
 Rules
-1. Unknown login, disabled account, wrong password and a secret that is right but may not be used here (expired, other
-   scope, other network) get the same answer after the same work; only the event tells the postmaster which it was.
+1. Unknown login, disabled account, wrong password and a secret that is right but may not be used here (too old,
+   expired, other scope, other network) get the same answer after the same work; only the event tells the postmaster
+   which it was.
 2. A recent success is remembered (`accounts.remembered`); a change of the account makes it match no more.
 3. A change of the account while its password is being checked (passwd, disable, remove) wins over the check.
 4. When no check can be made now (`try_later`), the client is told so with 454 4.7.0 (RFC 4954 §6) and not that its
@@ -26,7 +27,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from ekiden.accounts import app_login
+from ekiden.accounts import app_login, password_policy
 from ekiden.accounts.remembered import Remembered
 from ekiden.accounts.result import LoginReason, LoginResult, Scope
 from ekiden.accounts.verifier import ITERATIONS, SALT_OCTETS
@@ -57,7 +58,7 @@ class ScramOffer(NamedTuple):
 
 
 class Authenticator:
-    """One a worker. `domains`: ours, in configured order."""
+    """One a worker. `domains`: ours, in configured order. `max_age_days`: as in `[passwords]`."""
 
     def __init__(
         self,
@@ -67,12 +68,15 @@ class Authenticator:
         random: Random,
         pairs: KnownPairs,
         domains: Sequence[str] = (),
+        *,
+        max_age_days: int = 0,
     ) -> None:
         self._directory = directory
         self._hasher = hasher
         self._clock = clock
         self._random = random
         self._pairs = pairs
+        self._max_age_days = max_age_days
         self._default_domain = domains[0] if domains else ""
         self._domains = frozenset(map(domain_key, domains))
         self._recent = Remembered(random.token(32), clock)
@@ -121,14 +125,26 @@ class Authenticator:
                 await self._hasher.verify_nobody(prepared, known=known)  # rule 1: as dear as a wrong password
                 return result
             return await self.let_in(result, client)
+        result = self._with_own_password(account)
         mac = self._recent.mac(account, prepared)
-        if mac not in self._recent:
+        if result.account is None or mac not in self._recent:  # rule 1: a password that is too old costs as much
             if not await self._hasher.verify(account.argon2, prepared, known=known):
                 return LoginResult(None, LoginReason.WRONG_PASSWORD, name)
             if not await self.still_valid(name, account.epoch):  # rule 3
                 return LoginResult(None, LoginReason.CHANGED, name)
+            if result.account is None:
+                return result
             self._recent.add(mac)
-        return await self.let_in(LoginResult(account, LoginReason.OK, name), client)
+        return await self.let_in(result, client)
+
+    def _with_own_password(self, account: Account) -> LoginResult:
+        """If it is right: is it too old?"""
+        until = password_policy.expires(account, self._max_age_days)
+        left = until - self._clock.now()
+        if until and left <= 0:
+            return LoginResult(None, LoginReason.TOO_OLD, account.name)
+        soon = until if left < password_policy.WARN_SECONDS else 0.0
+        return LoginResult(account, LoginReason.OK, account.name, password_until=soon)
 
     def _with_app_password(
         self, account: Account, app_password: AppPassword, *, client: str, scope: Scope
@@ -176,7 +192,7 @@ class Authenticator:
         if not await self.still_valid(account.name, account.epoch):
             return LoginResult(None, LoginReason.CHANGED, offer.name)
         if matched == 0:
-            return LoginResult(account, LoginReason.OK, account.name)
+            return self._with_own_password(account)
         return self._with_app_password(account, account.app_passwords[matched - 1], client=client, scope=scope)
 
     async def still_valid(self, account_name: str, epoch: int) -> bool:

@@ -31,6 +31,8 @@ from ekiden.ports.passwords import PasswordHasher
 from ekiden.proto.sasl import MAX_PASSWORD_OCTETS, prepare
 
 DAY: Final = 86_400.0
+#: So long before a password is over, each login with it says so to the postmaster.
+WARN_SECONDS: Final = 14 * DAY
 #: zxcvbn's time grows with the square of the length: 72 times one letter take 65 ms. What is good there is good.
 MEASURED: Final = 72
 
@@ -87,6 +89,10 @@ class PasswordPolicy:
     def history_of(self, account: Account) -> tuple[str, ...]:
         """What to keep of past passwords once the account has a new one."""
         return (account.argon2, *account.password_history)[: max(self._rules.history - 1, 0)]
+
+    def until(self, account: Account) -> float:
+        """When its password is over (rule 6), in seconds since 1970; 0 for never."""
+        return expires(account, self._rules.max_age_days)
 
     async def _check_history(self, prepared: str, account: Account) -> None:
         if not self._rules.history:

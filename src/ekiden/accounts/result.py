@@ -19,6 +19,7 @@ class LoginReason(StrEnum):
     UNKNOWN_USER = "unknown-user"
     DISABLED = "disabled"
     WRONG_PASSWORD = "wrong-password"  # noqa: S105 - a word, not a secret
+    TOO_OLD = "password-too-old"
     EXPIRED = "expired"
     OUT_OF_SCOPE = "out-of-scope"
     OUT_OF_NETWORK = "out-of-network"
@@ -30,12 +31,14 @@ class LoginReason(StrEnum):
 class LoginResult(NamedTuple):
     """`account`: set if, and only if, the login is right. `name`: the account name that was meant, for events; ''
     if that could be something else, such as a password. `app_password`: the id of the one that was shown, also where
-    it may not be used; '' for the account's own password."""
+    it may not be used; '' for the account's own password. `password_until`: when that one is over (seconds since 1970),
+    if it is so soon that the postmaster should hear of it; else 0."""
 
     account: Account | None
     reason: LoginReason
     name: str = ""
     app_password: str = ""
+    password_until: float = 0.0
 
     @property
     def try_later(self) -> bool:

@@ -114,6 +114,10 @@ class AccountDesk:
         """Those that lead to it directly. Reads all aliases. Raises DirectoryFailed."""
         return [alias for alias in await self._directory.aliases() if _leads_to(alias, account.name)]
 
+    def password_until(self, account: Account) -> float:
+        """When its password is over ([passwords] max_age_days), in seconds since 1970; 0 for never."""
+        return self._policy.until(account)
+
     async def accounts(self, domain: str = "") -> list[Account]:
         """Of one domain or of all. Raises DirectoryFailed."""
         return await self._directory.accounts(domain_key(domain))

@@ -28,6 +28,7 @@ LOGIN_REASONS: Final = {
     "changed-meanwhile": "the account was changed while the login was checked",
     "busy": "too many logins were waiting; nothing was decided",
     "store-failed": "the accounts could not be read; nothing was decided",
+    "password-too-old": "the password is older than [passwords] max_age_days; `ekiden account passwd` sets a new one",
     "expired": "the app password has expired",
     "out-of-scope": "the app password is not for this (sending or fetching)",
     "out-of-network": "the app password is not for this network",
@@ -143,7 +144,8 @@ def _door_refused(e: events.DoorRefused) -> str:
 
 
 def _login_succeeded(e: events.LoginSucceeded) -> str:
-    return f"{e.account} logged in {_at(e.door, e.client)} by {e.mechanism}"
+    soon = "; its password will soon be too old ([passwords] max_age_days)" if e.password_until else ""
+    return f"{e.account} logged in {_at(e.door, e.client)} by {e.mechanism}{soon}"
 
 
 def _login_failed(e: events.LoginFailed) -> str:

@@ -254,6 +254,7 @@ class Works:
             self.random,
             self.known_pairs,
             [domain.name for domain in config.domain],
+            max_age_days=config.passwords.max_age_days,
         )
         gates = {door: DoorGate(door, config.doors.of(door), self.knocks) for door in Door}
         services = {

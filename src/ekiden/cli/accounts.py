@@ -82,9 +82,11 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
     with account_desk(config_path, look=True) as desk:
         found = finish(desk.existing(address))
         aliases = finish(desk.aliases_to(found))
+        until = desk.password_until(found)
     if as_json:
         shown = {
             "password_changed": utc_time(found.password_changed),
+            "password_until": utc_time(until or None),
             "aliases": [alias.name for alias in aliases],
             "send_as": list(found.send_as),
             "app_passwords": [app_password_json(there) for there in found.app_passwords],
@@ -96,7 +98,7 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
         ("account", found.name),
         ("login", "enabled" if found.enabled else "disabled; mail still arrives"),
         ("added", local_time(found.created)),
-        ("password", f"{span(now - found.password_changed)} old, set {local_time(found.password_changed)}"),
+        ("password", _password_text(found.password_changed, until, now)),
         ("aliases", ", ".join(alias.name for alias in aliases) or "none lead to it"),
         ("may send as", ", ".join(("itself", *(["its aliases"] if aliases else []), *found.send_as))),
         ("app passwords", "" if found.app_passwords else "none"),
@@ -210,6 +212,14 @@ def domain_list(config_path: str, *, as_json: bool) -> None:
     else:
         rows = [(d.name, d.recipients, str(d.accounts), str(d.aliases)) for d in domains]
         click.echo(table(("DOMAIN", "RECIPIENTS", "ACCOUNTS", "ALIASES"), rows, right=frozenset({2, 3})))
+
+
+def _password_text(changed: float, until: float, now: float) -> str:
+    """`until`: 0 if it is never too old."""
+    text = f"{span(now - changed)} old, set {local_time(changed)}"
+    if not until:
+        return text
+    return f"{text}; too old {'since' if until <= now else 'from'} {local_time(until)}"
 
 
 def _as_json(account: Account) -> dict[str, Any]:

@@ -80,7 +80,8 @@ class DoorRefused(Event, tag="door.refused", kw_only=True):
 
 class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
     """Somebody proved who they are. `tls`: version and cipher suite. `app_password`: the id of the one that was used,
-    empty for the account's own password."""
+    empty for the account's own password. `password_until`: when that one is over, in seconds since 1970, if that is
+    within 14 days; then `level` is 'warning'."""
 
     session: str
     door: str
@@ -89,6 +90,7 @@ class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
     mechanism: str
     tls: str = ""
     app_password: str = ""
+    password_until: float = 0.0
 
 
 class LoginFailed(Event, tag="login.failed", kw_only=True):

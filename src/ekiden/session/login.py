@@ -117,6 +117,8 @@ class LoginDesk:
                 mechanism=self._mechanism,
                 tls=self._tls,
                 app_password=result.app_password,
+                password_until=result.password_until,
+                level="warning" if result.password_until else "info",
             )
         )
 

@@ -31,10 +31,9 @@ class House:
         self.pairs = MemoryKnownPairs()
         self.door = self.authenticator()
 
-    def authenticator(self, seed=1):
-        return Authenticator(
-            self.directory, self.hasher, self.clock, FakeRandom(seed), self.pairs, ["example.test", "second.test"]
-        )
+    def authenticator(self, seed=1, **rules):
+        parts = (self.directory, self.hasher, self.clock, FakeRandom(seed), self.pairs)
+        return Authenticator(*parts, ["example.test", "second.test"], **rules)
 
     async def add(self, name=YOU, password="secret", **more):
         await self.directory.add_account(Account(name, f"$fake${password}", verifier(password), **more))
@@ -77,6 +76,16 @@ async def test_scram_takes_each_of_the_app_passwords():
     assert (result.reason, result.app_password) == (LoginReason.OK, "bbbb")
     result = await house.scram(password=SECRET, scope="submit")
     assert (result.account, result.reason, result.app_password) == (None, LoginReason.OUT_OF_SCOPE, "bbbb")
+
+
+async def test_a_password_that_is_too_old_is_refused_and_app_passwords_go_on():
+    house = House()
+    house.door = house.authenticator(max_age_days=90)
+    await house.add(password_changed=house.clock.now(), app_passwords=(app_password(SECRET),))
+    assert (await house.scram()).reason is LoginReason.OK
+    house.clock.advance(90 * 86_400)
+    assert (await house.scram()).reason is LoginReason.TOO_OLD
+    assert (await house.scram(password=SECRET)).reason is LoginReason.OK
 
 
 async def test_the_last_use_of_an_app_password_is_noted():

@@ -23,13 +23,14 @@ SCRAM = ScramVerifier(b"s" * 16, 4096, b"k" * 32, b"v" * 32)
 class House:
     """An Authenticator with what it stands on."""
 
-    def __init__(self, directory=None):
+    def __init__(self, directory=None, max_age_days=0):
         self.directory = directory or MemoryDirectory()
         self.hasher = FakeHasher()
         self.clock = FakeClock()
         self.pairs = MemoryKnownPairs()
         domains = ["example.test", "second.test"]
-        self.door = Authenticator(self.directory, self.hasher, self.clock, FakeRandom(), self.pairs, domains)
+        parts = (self.directory, self.hasher, self.clock, FakeRandom(), self.pairs)
+        self.door = Authenticator(*parts, domains, max_age_days=max_age_days)
 
     async def add(self, name="you@example.test", password="secret", **changes):
         account = Account(name, f"$fake${password}", SCRAM)
@@ -323,3 +324,24 @@ async def test_who_was_here_before_has_a_place_before_others():
     await house.reason("bob", "wrong", client="192.0.2.1")
     assert house.hasher.known == [False, False, True, False, False]
     assert house.pairs.pairs == {("you@example.test", "192.0.2.0/24")}
+
+
+async def test_a_password_that_is_too_old_is_refused_and_that_is_told_ahead():
+    house = House(max_age_days=90)
+    day, now = 86_400.0, house.clock.now()
+    await house.add(password_changed=now, app_passwords=(app_password("abcd-efgh-jkmn-pqrs-tuvw-xyz2"),))
+    assert (await house.check("you", "secret")).password_until == 0
+    house.clock.advance(76 * day + 1)
+    told = await house.check("you", "secret")
+    assert (told.reason, told.password_until) == (LoginReason.OK, now + 90 * day)
+    house.clock.advance(14 * day - 2)
+    assert await house.reason("you", "secret") is LoginReason.OK
+    house.clock.advance(1)
+    assert await house.check("you", "secret") == (None, LoginReason.TOO_OLD, "you@example.test", "", 0.0)
+    before = house.hasher.verified
+    for password, reason in (("secret", LoginReason.TOO_OLD), ("wrong", LoginReason.WRONG_PASSWORD)):
+        assert await house.reason("you", password) is reason
+    assert house.hasher.verified == before + 2, "as dear as a wrong one, each time"
+    assert (await house.check("you", "abcd-efgh-jkmn-pqrs-tuvw-xyz2")).account is not None
+    await house.change(password_changed=house.clock.now())
+    assert await house.reason("you", "secret") is LoginReason.OK
