@@ -11,11 +11,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from ekiden.model.mailbox import domain_key
-from ekiden.ports.resolver import AddressAnswer, MxAnswer, MxRecord, NameAnswer, Status, TextAnswer
+from ekiden.model.tlsa import Tlsa
+from ekiden.ports.resolver import AddressAnswer, MxAnswer, MxRecord, NameAnswer, Status, TextAnswer, TlsaAnswer
 
 
 class FakeResolver:
-    """`mx`: domain -> [(preference, host)]; `addresses`, `reverse`: name -> [text]; `txt`: name -> [bytes].
+    """`mx`: domain -> [(preference, host)]; `addresses`, `reverse`: name -> [text]; `txt`: name -> [bytes]; `tlsa`.
+
+    `secure`: names whose answers are proven by DNSSEC.
 
     A name with an empty list exists but has no such record; `mx={"x.test": [(0, "")]}` is a null MX.
     """
@@ -27,13 +30,17 @@ class FakeResolver:
         addresses: Mapping[str, Sequence[str]] | None = None,
         txt: Mapping[str, Sequence[bytes]] | None = None,
         reverse: Mapping[str, Sequence[str]] | None = None,
+        tlsa: Mapping[str, Sequence[Tlsa]] | None = None,
         failing: Sequence[str] = (),
+        secure: Sequence[str] = (),
     ) -> None:
         self.mx_records = dict(mx or {})
         self.address_records = dict(addresses or {})
         self.txt_records = dict(txt or {})
         self.reverse_records = dict(reverse or {})
+        self.tlsa_records = dict(tlsa or {})
         self.failing = set(failing)
+        self.secure = set(secure)
         self.asked: list[tuple[str, str]] = []
         self._held: dict[str, asyncio.Event] = {}
 
@@ -54,15 +61,20 @@ class FakeResolver:
         if domain in self.failing:
             return MxAnswer(Status.FAILED, detail=f"{domain} MX: SERVFAIL")
         if records := self.mx_records.get(domain):
-            return MxAnswer(Status.OK, tuple(MxRecord(*record) for record in records))
-        return MxAnswer(Status.NOT_FOUND, exists=self._exists(domain), detail=f"{domain} has no MX")
+            return MxAnswer(Status.OK, tuple(MxRecord(*record) for record in records), secure=domain in self.secure)
+        return MxAnswer(
+            Status.NOT_FOUND,
+            exists=self._exists(domain),
+            detail=f"{domain} has no MX",
+            secure=domain in self.secure,
+        )
 
     async def addresses(self, host: str) -> AddressAnswer:
         host = await self._begin("addresses", host)
         if host in self.failing:
             return AddressAnswer(Status.FAILED, detail=f"{host}: SERVFAIL")
         if found := self.address_records.get(host):
-            return AddressAnswer(Status.OK, tuple(found))
+            return AddressAnswer(Status.OK, tuple(found), secure=host in self.secure)
         return AddressAnswer(Status.NOT_FOUND, detail=f"{host} has no address")
 
     async def txt(self, name: str) -> TextAnswer:
@@ -72,6 +84,14 @@ class FakeResolver:
         if found := self.txt_records.get(name):
             return TextAnswer(Status.OK, tuple(found))
         return TextAnswer(Status.NOT_FOUND)
+
+    async def tlsa(self, name: str) -> TlsaAnswer:
+        name = await self._begin("tlsa", name)
+        if name in self.failing:
+            return TlsaAnswer(Status.FAILED, detail=f"{name} TLSA: SERVFAIL")
+        if found := self.tlsa_records.get(name):
+            return TlsaAnswer(Status.OK, tuple(found), secure=name in self.secure)
+        return TlsaAnswer(Status.NOT_FOUND)
 
     async def reverse(self, address: str) -> NameAnswer:
         address = await self._begin("reverse", address)

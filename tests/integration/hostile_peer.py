@@ -14,7 +14,7 @@ OK: Final = b"250 2.0.0 ok\r\n"
 
 
 class HostilePeer:
-    """Listens on 127.0.0.1 from the start. `extensions`: announced before and after TLS. `answers`: beginning of a
+    """Listens from the start. `extensions`: announced before and after TLS. `answers`: beginning of a
     line, in upper case -> octets. `context`: for STARTTLS (if announced), or from the first byte (`implicit`).
 
     `heard`: all that came, decrypted. `letters`: contents with their dots. `ended`: TLS handshakes that failed."""
@@ -26,6 +26,8 @@ class HostilePeer:
         *,
         context: ssl.SSLContext | None = None,
         implicit: bool = False,
+        address: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.extensions = extensions
         self.answers = answers or {}
@@ -34,7 +36,7 @@ class HostilePeer:
         self.heard: list[bytes] = []
         self.letters: list[bytes] = []
         self.ended = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=50)
+        self._listener = socket.create_server((address, port), backlog=50)
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
 

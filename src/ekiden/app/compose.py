@@ -45,7 +45,8 @@ from ekiden.app.stores import (
 from ekiden.config.model import Config
 from ekiden.delivery.callahead import CallAhead
 from ekiden.delivery.dispatch import Delivery
-from ekiden.delivery.routing import Credentials, Routing
+from ekiden.delivery.road import Credentials
+from ekiden.delivery.routing import Routing
 from ekiden.delivery.tools import Tools
 from ekiden.model.door import DOORS, Door
 from ekiden.model.events import ClaimsFreed

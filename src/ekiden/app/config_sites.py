@@ -6,6 +6,7 @@ from typing import Final
 
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_reader import Report
+from ekiden.app.config_routes import TLS_VALUES
 from ekiden.app.config_values import check_domain
 from ekiden.config.model import Config, Site
 from ekiden.model.mailbox import domain_key
@@ -45,6 +46,11 @@ def check_sites(config: Config, report: Report) -> None:
         if site.family not in FAMILIES:
             words = ", ".join(f'"{word}"' for word in FAMILIES)
             report.add((*path, "family"), f'"{site.family}" is not known; write one of {words}')
+        if site.tls not in TLS_VALUES:
+            words = ", ".join(f'"{word}"' for word in TLS_VALUES)
+            report.add((*path, "tls"), f'"{site.tls}" is not known; write one of {words}')
+        elif site.tls != "opportunistic" and site.match in routes:
+            report.add((*path, "tls"), f'"{site.match}" is a [[route]], and its own tls decides; write it there')
     if config.delivery.connections_per_site > MOST_SLOTS:
         report.add(("delivery", "connections_per_site"), f"must be at most {MOST_SLOTS}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ekiden.ports.resolver import AddressAnswer, MxAnswer, NameAnswer, Resolver, TextAnswer
+from ekiden.ports.resolver import AddressAnswer, MxAnswer, NameAnswer, Resolver, TextAnswer, TlsaAnswer
 
 
 class CurrentResolver:
@@ -19,6 +19,9 @@ class CurrentResolver:
 
     async def txt(self, name: str) -> TextAnswer:
         return await self.resolver.txt(name)
+
+    async def tlsa(self, name: str) -> TlsaAnswer:
+        return await self.resolver.tlsa(name)
 
     async def reverse(self, address: str) -> NameAnswer:
         return await self.resolver.reverse(address)

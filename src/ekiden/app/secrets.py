@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config, Route
-from ekiden.delivery.routing import Credentials
+from ekiden.delivery.road import Credentials
 from ekiden.policy.route_match import route_name
 
 

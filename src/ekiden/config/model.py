@@ -212,6 +212,14 @@ class Site(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     family: Annotated[
         str, doc('Addresses of the site that are used: "both" (in turn, IPv6 first), "ipv4" or "ipv6" alone.')
     ] = "both"
+    tls: Annotated[
+        str,
+        doc(
+            'How hosts found by MX must be protected: "opportunistic" (what there is), "require" (TLS, any '
+            'certificate), "verify" (their name must be proven) or "none". DANE and MTA-STS of the domain count '
+            'besides, but with "none".'
+        ),
+    ] = "opportunistic"
     source: Annotated[
         tuple[str, ...],
         doc("Addresses of ours that connections go out from, one a family. None: as in [delivery]."),

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from ekiden.delivery.budget import Standing
 from ekiden.delivery.line import Berth
 from ekiden.delivery.opening import LATER, UNREACHED
-from ekiden.delivery.routing import Host, NoRoad
+from ekiden.delivery.road import Host, NoRoad
 from ekiden.delivery.smtp_connection import ConnectionOwner
 from ekiden.delivery.surroundings import Surroundings
 from ekiden.policy.site_rules import SiteRules

@@ -17,7 +17,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Final
 
-from ekiden.delivery.routing import Host, NoRoad, Routing
+from ekiden.delivery.road import Host, NoRoad
+from ekiden.delivery.routing import Routing
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.model.envelope import Recipient
 from ekiden.model.mailbox import Mailbox

@@ -34,7 +34,8 @@ from ekiden.delivery.local import LocalSite
 from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.noticeboard import Noticeboard
 from ekiden.delivery.opening import Opener
-from ekiden.delivery.routing import Credentials, Routing
+from ekiden.delivery.road import Credentials
+from ekiden.delivery.routing import Routing
 from ekiden.delivery.schedule import Scheduler
 from ekiden.delivery.settle import Settler
 from ekiden.delivery.site import Site

@@ -10,11 +10,12 @@ from typing import Final
 
 from ekiden.delivery.attempt import RECIPIENTS
 from ekiden.delivery.budget import Place
-from ekiden.delivery.routing import Host
+from ekiden.delivery.road import Host
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.model.reply import Reply
 from ekiden.policy.site_rules import SiteRules
 from ekiden.ports.slots import Slot
+from ekiden.ports.wire import TlsFacts
 
 #: However many recipients a peer says it takes in one transaction.
 MOST_RECIPIENTS: Final = 1000
@@ -77,6 +78,15 @@ def line_of(connection: SmtpConnection) -> Line:
     line = connection.tag
     assert isinstance(line, Line)
     return line
+
+
+def protection(tls: TlsFacts | None, host: Host) -> str:
+    """How a session is protected, and by what that was proven; for the trail. '' in the clear as usual."""
+    if tls is None:
+        return "none: its TLS handshake failed" if host.is_plain else ""
+    proven = f", name proven by {tls.proof}" if tls.proof else ""
+    policy = f", for {host.policy}" if host.policy not in ("", tls.proof) else ""
+    return f"{tls}{proven}{policy}"
 
 
 def limits(extensions: dict[str, str], rules: SiteRules) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from typing import Final
 from ekiden.delivery.faults import Tasks
 from ekiden.delivery.line import Berth, Line
 from ekiden.delivery.memory import HostMemory
-from ekiden.delivery.routing import Host, NoRoad
+from ekiden.delivery.road import Host, NoRoad
 from ekiden.delivery.smtp_connection import ConnectionOwner, SmtpConnection
 from ekiden.model.reply import Reply
 from ekiden.policy.family import is_about_ipv6
@@ -139,7 +139,7 @@ class _WithoutLeave(Exception):
 
 
 def _in_the_clear(host: Host) -> Host:
-    return host._replace(tls=host.tls._replace(allowed=False))
+    return host._replace(tls=host.tls._replace(allowed=False), is_plain=True)
 
 
 def in_order(hosts: Sequence[Host], memory: HostMemory, now: float) -> list[Host]:

@@ -11,7 +11,8 @@ Rules
 4. A failing resolver delays (451 4.4.3); a name that does not exist fails (550 5.1.2).
 5. Families alternate within a host; nobody races (DESIGN §4): a race would exceed a budget of one connection. What a
    `[[site]]` does not want of them is left out.
-6. Each host says from which of our addresses it is reached, and by which name (`policy.source`).
+6. How hosts found in the DNS are protected is decided in `tls_policy`.
+7. Each host says from which of our addresses it is reached, and by which name (`policy.source`).
 
 Called by a site when it opens a connection; never per letter.
 """
@@ -21,17 +22,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import Final, NamedTuple
+from typing import Final
 
 from ekiden.config.model import Config, Route
 from ekiden.delivery.ourselves import Ourselves
+from ekiden.delivery.road import Credentials, Host, NoRoad, Road
 from ekiden.delivery.site_name import route_site_name, site_name
+from ekiden.delivery.tls_policy import protect
 from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX
 from ekiden.policy.addresses import may_connect
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.route_match import route_name
 from ekiden.policy.site_rules import has_family, rules_for
-from ekiden.policy.source import Given, Source, Sources, is_ipv6
+from ekiden.policy.source import Given, Sources, is_ipv6
 from ekiden.policy.target import Target, is_address, parse_target
 from ekiden.ports.clock import Random
 from ekiden.ports.resolver import AddressAnswer, MxRecord, Resolver, Status
@@ -41,56 +44,6 @@ from ekiden.ports.wire import Endpoint, TlsMode
 MX_HOSTS: Final = 16
 #: Addresses tried for one connection. More would hold the letters of the site longer than a retry would.
 ADDRESSES: Final = 10
-
-ANY_SOURCE: Final = Source()
-
-
-class Credentials(NamedTuple):
-    """A login at a smarthost. Its `repr` keeps the secret: it could end in a log (invariant 4)."""
-
-    username: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.username!r}, …)"
-
-
-class Host(NamedTuple):
-    """One place to connect to. `where`: an endpoint, or a Unix socket path. `name`: for TLS and the trail.
-
-    `opportunistic`: TLS that fails may be left away on a new connection. `credentials`: None without a login.
-    `site`: the name of the set of hosts it was found in (`site_name`), the same for all hosts of a road. `source`: from
-    which of our addresses. `or_ipv4`: IPv6, in a road that has IPv4 addresses, too."""
-
-    where: Endpoint | str
-    name: str
-    tls: TlsMode
-    opportunistic: bool = False
-    lmtp: bool = False
-    credentials: Credentials | None = None
-    allow_unverified_login: bool = False
-    site: str = ""
-    source: Source = ANY_SOURCE
-    or_ipv4: bool = False
-
-    @property
-    def address(self) -> str:
-        """'' for a Unix socket."""
-        return self.where.address if isinstance(self.where, Endpoint) else ""
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.where})" if self.name else str(self.where)
-
-
-class NoRoad(NamedTuple):
-    """Why there is no host: a reply in our own words. 5xx fails the recipients, 4xx delays them."""
-
-    code: int
-    status: str
-    text: str
-
-
-Road = Sequence[Host] | NoRoad
 
 
 class Routing:
@@ -110,7 +63,7 @@ class Routing:
     async def road(self, key: str) -> Road:
         """`key`: a next-hop key other than `local`. Never empty. Raises ValueError for a key of no known form."""
         found = await self._find(key)
-        return found if isinstance(found, NoRoad) else self._with_rules(key, found)
+        return found if isinstance(found, NoRoad) else await self._with_rules(key, found)
 
     async def _find(self, key: str) -> Road:
         if key.startswith(ROUTE_PREFIX):
@@ -125,8 +78,8 @@ class Routing:
             return await self._by_literal(domain)
         return await self._by_mx(domain)
 
-    def _with_rules(self, key: str, hosts: Sequence[Host]) -> Road:
-        """What the `[[site]]` and the route say of all hosts: family and source address."""
+    async def _with_rules(self, key: str, hosts: Sequence[Host]) -> Road:
+        """What the `[[site]]` and the route say of all hosts: family, protection and source address."""
         names = dict.fromkeys(host.name or str(host.where) for host in hosts)
         rules = rules_for(self._config, next_hop=key, hosts=list(names))
         fitting = [host for host in hosts if has_family(host.address, rules.family)]
@@ -139,10 +92,15 @@ class Routing:
             Given(rules.source, f'source of [[site]] "{rules.name}"'),
         )
         choose = self._sources.choose
+        road: Road = fitting[:ADDRESSES]
+        if key.startswith(MX_PREFIX):
+            road = await protect(fitting[:ADDRESSES], rules.tls, self._resolver)
+        if isinstance(road, NoRoad):
+            return road
         has_ipv4 = any("." in host.address for host in fitting)
         return [
             host._replace(source=choose(host.address, *given), or_ipv4=has_ipv4 and is_ipv6(host.address))
-            for host in fitting[:ADDRESSES]
+            for host in road
         ]
 
     # -- routes ------------------------------------------------------------------------------------------------------
@@ -198,7 +156,7 @@ class Routing:
         if mx.status is Status.NOT_FOUND:
             if not mx.exists:
                 return NoRoad(550, "5.1.2", f"the domain {domain} does not exist")
-            return await self._implicit(domain)
+            return await self._implicit(domain, secure=mx.secure)
         if all(not record.host for record in mx.records):
             return NoRoad(556, "5.1.10", f"the domain {domain} takes no mail (null MX)")
         named = [record for record in mx.records if record.host and not is_address(record.host.strip("[]"))]
@@ -207,23 +165,28 @@ class Routing:
             return NoRoad(550, "5.4.4", f"{domain} names the address {host} where the name of a host belongs")
         records = self._order(named)
         answers = await asyncio.gather(*(self._resolver.addresses(record.host) for record in records))
-        return await self._judge(list(zip(records, answers, strict=True)), mx.records)
+        return await self._judge(list(zip(records, answers, strict=True)), mx.records, secure=mx.secure)
 
-    async def _implicit(self, domain: str) -> Road:
+    async def _implicit(self, domain: str, *, secure: bool) -> Road:
         """RFC 5321 §5.1: without MX records the domain's own address is its mail host, with preference 0."""
         answer = await self._resolver.addresses(domain)
         if answer.status is Status.NOT_FOUND:
             return NoRoad(550, "5.1.2", f"the domain {domain} has neither MX nor address")
-        return await self._judge([(MxRecord(0, domain), answer)])
+        return await self._judge([(MxRecord(0, domain), answer)], secure=secure)
 
     def _order(self, records: list[MxRecord]) -> list[MxRecord]:
         keyed = [(record.preference, self._random.uniform(0, 1), record.host) for record in records]
         return [MxRecord(preference, host) for preference, _, host in sorted(keyed)[:MX_HOSTS]]
 
     async def _judge(
-        self, found: list[tuple[MxRecord, AddressAnswer]], records: Sequence[MxRecord] | None = None
+        self,
+        found: list[tuple[MxRecord, AddressAnswer]],
+        records: Sequence[MxRecord] | None = None,
+        *,
+        secure: bool = False,
     ) -> Road:
-        """`records`: all there are; they name the site, also when only some of them are looked at."""
+        """`records`: all there are; they name the site, also when only some of them are looked at. `secure`: DNSSEC
+        proves them."""
         records = records or [record for record, _ in found]
         ours = await self._ourselves.addresses(self._resolver, self._port)
         us = self._ourselves
@@ -236,9 +199,9 @@ class Routing:
             records = [record for record in records if record.preference < min(mine)]
             if not found:
                 return NoRoad(554, "5.4.6", "the mail for this domain would come back to this server")
-        return self._hosts(found, site_name(record.host for record in records if record.host))
+        return self._hosts(found, site_name(record.host for record in records if record.host), secure=secure)
 
-    def _hosts(self, found: list[tuple[MxRecord, AddressAnswer]], site: str) -> Road:
+    def _hosts(self, found: list[tuple[MxRecord, AddressAnswer]], site: str, *, secure: bool) -> Road:
         hosts: list[Host] = []
         forbidden: list[str] = []
         failed: list[str] = []
@@ -248,7 +211,9 @@ class Routing:
             for address in alternate(answer.addresses):
                 if may_connect(address, self._allowed):
                     tls = TlsMode(name="" if record.host.startswith("[") else record.host)
-                    hosts.append(Host(Endpoint(address, self._port), record.host, tls, opportunistic=True, site=site))
+                    where = Endpoint(address, self._port)
+                    is_secure = secure and answer.secure
+                    hosts.append(Host(where, record.host, tls, opportunistic=True, site=site, is_secure=is_secure))
                 else:
                     forbidden.append(f"{record.host} has the special-purpose address {address}")
         if hosts:

@@ -27,9 +27,9 @@ from ekiden.delivery.berths import Berths
 from ekiden.delivery.budget import Standing
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.families import leave_ipv6
-from ekiden.delivery.line import Line, limits, line_of
+from ekiden.delivery.line import Line, limits, line_of, protection
 from ekiden.delivery.pace import Pace
-from ekiden.delivery.routing import Host, NoRoad
+from ekiden.delivery.road import Host, NoRoad
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.delivery.surroundings import Surroundings
 from ekiden.delivery.tokens import Tokens
@@ -51,10 +51,19 @@ SHUTTING_DOWN: Final = "this server is shutting down"
 
 class Site:
     """A BerthOwner (see `berths`, `smtp_connection`). `keys`: next hops that lead here; `key`: the one that did last.
-    `told`: what was said of the barrier at last."""
+    `told`: what was said of the barrier at last. `budget`: the name of the budget, if others share it."""
 
-    def __init__(self, road: Sequence[Host], key: str, rules: SiteRules, surroundings: Surroundings, name: str) -> None:
+    def __init__(
+        self,
+        road: Sequence[Host],
+        key: str,
+        rules: SiteRules,
+        surroundings: Surroundings,
+        name: str,
+        budget: str = "",
+    ) -> None:
         self.name = name
+        self._budget = budget or name
         self.keys: set[str] = set()
         self.told = Bar.NONE
         self.rules = rules
@@ -67,7 +76,7 @@ class Site:
         # Those that took no letter when they were asked last: with nothing under way, and behind another letter.
         self._idle: dict[SmtpConnection, None] = {}
         self._free: dict[SmtpConnection, None] = {}
-        self._berths = Berths(self, name, rules, surroundings, self._pump)
+        self._berths = Berths(self, self._budget, rules, surroundings, self._pump)
         self._berths.take_road(road, key)
         self._in_hand = 0
         self._busy_at_tick = False
@@ -386,7 +395,7 @@ class Site:
         self._tokens = None
         if rate:
             self._tokens = Tokens(
-                f"letters {self.name}", rate, around.slots, around.clock, around.tasks, around.faults, self._pump
+                f"letters {self._budget}", rate, around.slots, around.clock, around.tasks, around.faults, self._pump
             )
 
     # -- BerthOwner --------------------------------------------------------------------------------------------------
@@ -427,7 +436,7 @@ class Site:
 
     def on_ready(self, connection: SmtpConnection) -> None:
         line = line_of(connection)
-        line.tls = str(connection.tls) if connection.tls is not None else ""
+        line.tls = protection(connection.tls, line.host)
         line.remote = line.host.name or connection.host or str(line.host.where)
         line.where = str(line.host)
         line.most_letters, line.most_recipients = limits(connection.extensions, self.rules)

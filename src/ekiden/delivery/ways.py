@@ -7,7 +7,8 @@ Rules
    window here; what comes beyond goes back to the store.
 3. A key without a road decides the letters of that key alone, and is asked about again after `UNKNOWN` seconds at the
    earliest.
-4. Keys share a site only if their roads have the same name (`site_name`) and the same `[[site]]` rules.
+4. Keys share a site only if their roads have the same name (`site_name`), the same `[[site]]` rules, and hosts that are
+   protected the same way. What differs in the last alone shares the budget.
 5. Here is known which keys are not to be claimed (`avoid`): those of barred and suspended sites. A site that is probed
    loses its keys, so that a domain which has moved is looked up anew.
 
@@ -23,7 +24,7 @@ from typing import Final
 from ekiden.config.model import Config
 from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.barrier import Bar
-from ekiden.delivery.routing import Host, NoRoad, Road
+from ekiden.delivery.road import Host, NoRoad, Road
 from ekiden.delivery.site import Site
 from ekiden.delivery.surroundings import Surroundings
 from ekiden.model.envelope import LOCAL, MX_PREFIX, ROUTE_PREFIX
@@ -262,12 +263,13 @@ class Ways:
 
     def _site(self, key: str, road: Sequence[Host]) -> Site:
         rules = _rules(self._config, key, road)
-        name = road[0].site
+        budget = road[0].site
         if rules.name != _rules(self._config, "", road).name:
-            name = f"{name} ({rules.name})"  # rule 4
+            budget = f"{budget} ({rules.name})"  # rule 4
+        name = f"{budget} [{policy}]" if (policy := _policy(road)) else budget
         site = self._sites.get(name)
         if site is None:
-            site = self._sites[name] = Site(road, key, rules, self._around, name)
+            site = self._sites[name] = Site(road, key, rules, self._around, name, budget)
             self._judge(site)
         else:
             site.take_road(road, key)
@@ -315,6 +317,10 @@ class Ways:
         del self._sites[name]
         for key in list(site.keys):
             self._forget(self._ways[key])
+
+
+def _policy(road: Sequence[Host]) -> str:
+    return ", ".join(sorted({host.policy for host in road if host.policy}))
 
 
 def _rules(config: Config, key: str, road: Sequence[Host]) -> SiteRules:

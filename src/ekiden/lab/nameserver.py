@@ -40,13 +40,14 @@ _QUESTION: Final = b"\0\1\0\0\0\1\0\0\0\0\0\0"
 
 @dataclass
 class LabNameServer:
-    """`zone`: its name. `records`: lines of a zone file, relative to it."""
+    """`zone`: its name. `records`: lines of a zone file, relative to it. `signed`: the whole zone file instead."""
 
     folder: Path
     zone: str
     records: list[str]
     port: int = field(default_factory=lambda: free_ports(1)[0])
     process: subprocess.Popen[bytes] | None = None
+    signed: str = ""
 
     @staticmethod
     def is_possible() -> str:
@@ -57,7 +58,7 @@ class LabNameServer:
         """Raises LabFailed."""
         owner = pwd.getpwuid(os.geteuid()).pw_name
         self.folder.mkdir(parents=True)
-        (self.folder / "zone").write_text(_HEAD.format(zone=self.zone) + "\n".join(self.records) + "\n")
+        (self.folder / "zone").write_text(self.signed or self.unsigned)
         config = self.folder / "nsd.conf"
         config.write_text(_CONFIG.format(port=self.port, user=owner, folder=self.folder, zone=self.zone))
         self.process = subprocess.Popen(
@@ -68,6 +69,11 @@ class LabNameServer:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise LabFailed(f"NSD: {(self.folder / 'nsd.log').read_text()}")
+
+    @property
+    def unsigned(self) -> str:
+        """The zone file."""
+        return _HEAD.format(zone=self.zone) + "\n".join(self.records) + "\n"
 
     def stop(self) -> None:
         process, self.process = self.process, None

@@ -8,14 +8,17 @@ from ekiden.ports.resolver import Status
 
 
 class Finding(NamedTuple):
-    """`values`: by kind: MxRecord for MX, address text for A and AAAA, octets for TXT, names for PTR. `exists`: False
-    only for NXDOMAIN. `ttl` in seconds, as the DNS says (negatives by RFC 2308 §5); None if it does not say."""
+    """`values`: by kind: MxRecord for MX, address text for A and AAAA, octets for TXT, names for PTR,
+    Tlsa for TLSA. `exists`: False
+    only for NXDOMAIN. `ttl` in seconds, as the DNS says (negatives by RFC 2308 §5); None if it does not say. `secure`:
+    proven by DNSSEC, as a resolver on this machine says."""
 
     status: Status
     values: tuple[Any, ...] = ()
     exists: bool = True
     detail: str = ""
     ttl: float | None = None
+    secure: bool = False
 
     @property
     def octets(self) -> int:

@@ -7,6 +7,7 @@ Rules
 3. A CNAME whose target did not come along is asked for (`MAX_CNAMES`); recursive servers do that themselves.
 4. EDNS with 1232 octets (no fragments, DNS flag day 2020); a server that cannot (FORMERR, NOTIMP) is asked without
    (RFC 6891 §7).
+5. Each question asks for the AD bit (RFC 6840 §5.7), and only a nameserver on this machine is believed it.
 
 Importing this module imports dnspython (150 ms), so net.resolver does it when a resolver is made.
 """
@@ -14,17 +15,20 @@ Importing this module imports dnspython (150 ms), so net.resolver does it when a
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import dns.asyncquery
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from ekiden.model.tlsa import Tlsa
 from ekiden.net.dns_finding import Finding, failed
 from ekiden.ports.resolver import MxRecord, Status
 from ekiden.ports.wire import Endpoint
@@ -39,7 +43,7 @@ _MAX_ROUNDS: Final = 8
 
 
 async def ask(servers: Sequence[Endpoint], name: str, kind: str, *, timeout: float) -> Finding:  # noqa: ASYNC109
-    """`kind`: A, AAAA, MX, TXT or PTR. `timeout`: seconds for all tries together."""
+    """`kind`: A, AAAA, MX, TXT, TLSA or PTR. `timeout`: seconds for all tries together."""
     try:
         question = dns.name.from_text(name)
     except dns.exception.DNSException:
@@ -56,10 +60,12 @@ async def ask(servers: Sequence[Endpoint], name: str, kind: str, *, timeout: flo
 async def _follow(servers: Sequence[Endpoint], name: dns.name.Name, kind: str) -> Finding:
     asked = name
     ttl: float | None = None
+    secure = True
     for _ in range(MAX_CNAMES):
         response = await _response(servers, asked, kind)
         if isinstance(response, str):
             return failed(f"{_text(name)} {kind}: {response}")
+        secure = secure and bool(response.flags & dns.flags.AD)
         try:
             chain = response.resolve_chaining()
         except dns.message.ChainTooLong:  # a loop, within one answer
@@ -68,11 +74,12 @@ async def _follow(servers: Sequence[Endpoint], name: dns.name.Name, kind: str) -
             ttl = chain.minimum_ttl if ttl is None else min(ttl, chain.minimum_ttl)
         if chain.answer is not None:
             values = tuple(_VALUE[kind](record) for record in chain.answer)
-            return Finding(Status.OK, values, ttl=ttl)
+            return Finding(Status.OK, values, ttl=ttl, secure=secure)
         if response.rcode() == dns.rcode.NXDOMAIN:
-            return Finding(Status.NOT_FOUND, exists=False, detail=f"{_text(name)} does not exist", ttl=ttl)
+            detail = f"{_text(name)} does not exist"
+            return Finding(Status.NOT_FOUND, exists=False, detail=detail, ttl=ttl, secure=secure)
         if not chain.cnames or _has_soa(response):
-            return Finding(Status.NOT_FOUND, detail=f"{_text(name)} has no {kind}", ttl=ttl)
+            return Finding(Status.NOT_FOUND, detail=f"{_text(name)} has no {kind}", ttl=ttl, secure=secure)
         asked = chain.canonical_name
     return failed(f"{_text(name)} {kind}: more than {MAX_CNAMES} CNAMEs in a row")
 
@@ -100,6 +107,7 @@ async def _one_try(server: Endpoint, name: dns.name.Name, kind: str, patience: f
     """A usable response; '' for silence; else what is wrong with the server."""
     for edns in (True, False):
         query = dns.message.make_query(name, kind, use_edns=0 if edns else False, payload=_PAYLOAD)
+        query.flags |= dns.flags.AD
         try:
             response, _ = await dns.asyncquery.udp_with_fallback(
                 query, server.address, patience, server.port, ignore_unexpected=True, ignore_errors=True
@@ -110,6 +118,8 @@ async def _one_try(server: Endpoint, name: dns.name.Name, kind: str, patience: f
             return f"{server}: {type(error).__name__}: {error}"
         code = response.rcode()
         if code in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) and isinstance(response, dns.message.QueryMessage):
+            if not ipaddress.ip_address(server.address).is_loopback:
+                response.flags &= ~dns.flags.AD
             return response
         if not (edns and code in (dns.rcode.FORMERR, dns.rcode.NOTIMP)):
             break
@@ -135,4 +145,5 @@ _VALUE: Final[dict[str, Callable[[Any], Any]]] = {
     "MX": lambda record: MxRecord(int(record.preference), _text(record.exchange)),
     "TXT": lambda record: b"".join(record.strings),
     "PTR": lambda record: _text(record.target),
+    "TLSA": lambda record: Tlsa(int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert)),
 }

@@ -25,7 +25,7 @@ from ekiden.model.mailbox import domain_key
 from ekiden.net.dns_cache import FAILURE_TTL, MIN_TTL, TtlCache, clamp_ttl
 from ekiden.net.dns_finding import Finding, failed
 from ekiden.ports.clock import Clock
-from ekiden.ports.resolver import AddressAnswer, MxAnswer, NameAnswer, Status, TextAnswer
+from ekiden.ports.resolver import AddressAnswer, MxAnswer, NameAnswer, Status, TextAnswer, TlsaAnswer
 from ekiden.ports.wire import Endpoint
 
 #: Questions under way at once: each holds a socket. More wait, within their timeout.
@@ -66,7 +66,7 @@ class DnsResolver:
         if _literal(name) or _is_localhost(name):
             return MxAnswer(Status.NOT_FOUND, detail=f"{name} has no MX")
         found = await self._find("MX", name)
-        return MxAnswer(found.status, found.values, found.exists, found.detail)
+        return MxAnswer(found.status, found.values, found.exists, found.detail, found.secure)
 
     async def addresses(self, host: str) -> AddressAnswer:
         name = domain_key(host)
@@ -76,14 +76,19 @@ class DnsResolver:
             return AddressAnswer(Status.OK, ("127.0.0.1", "::1"))
         four, six = await asyncio.gather(self._find("A", name), self._find("AAAA", name))
         if addresses := four.values + six.values:
-            return AddressAnswer(Status.OK, addresses)
+            secure = all(part.secure for part in (four, six) if part.values)
+            return AddressAnswer(Status.OK, addresses, secure=secure)
         worse = six if six.status is Status.FAILED else four
         status = Status.FAILED if Status.FAILED in (four.status, six.status) else Status.NOT_FOUND
-        return AddressAnswer(status, detail=worse.detail)
+        return AddressAnswer(status, detail=worse.detail, secure=four.secure and six.secure)
 
     async def txt(self, name: str) -> TextAnswer:
         found = await self._find("TXT", domain_key(name))
         return TextAnswer(found.status, found.values, found.detail)
+
+    async def tlsa(self, name: str) -> TlsaAnswer:
+        found = await self._find("TLSA", domain_key(name))
+        return TlsaAnswer(found.status, found.values, found.detail, found.secure)
 
     async def reverse(self, address: str) -> NameAnswer:
         literal = _literal(address)

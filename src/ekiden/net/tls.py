@@ -19,8 +19,10 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
+from ekiden.net import dane
 from ekiden.net.certificates import ByName, Certificate, TlsFailed
 from ekiden.net.openssl import make_narrowed
 from ekiden.net.tls_sessions import ResumingContext, TlsSessions
@@ -34,6 +36,8 @@ _CIPHERS: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
+
+Context = TypeVar("Context", bound=ssl.SSLContext)
 
 
 class DoorContext(ssl.SSLContext):
@@ -57,24 +61,34 @@ def door_side(certificates: Sequence[Certificate]) -> TlsSide:
     return TlsSide(contexts[0], server_side=True)
 
 
+#: How the trail calls a name proven by the authorities of the Web (RFC 6125).
+CERTIFICATE: Final = "certificate"
+
+
 class ClientTls:
-    """Contexts of outbound connections, made once: loading the system's authorities costs milliseconds."""
+    """Contexts of outbound connections, made once: loading the system's authorities costs milliseconds. Under DANE no
+    session is resumed: each handshake shows the chain anew, to be compared with the records of today."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._opportunistic: ResumingContext | None = None
         self._verifying: ResumingContext | None = None
+        self._dane: ssl.SSLContext | None = None
 
     def side(self, mode: TlsMode) -> TlsSide:
+        if mode.tlsa:
+            self._dane = self._dane or _loose(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+            prove = partial(dane.proves, records=mode.tlsa, name=mode.name)
+            return TlsSide(self._dane, server_side=False, server_name=mode.name, proof=dane.DANE, prove=prove)
         if mode.verify:
             self._verifying = self._verifying or _client_context(self._clock, verify=True)
-            return TlsSide(self._verifying, server_side=False, server_name=mode.name, verified=True)
+            return TlsSide(self._verifying, server_side=False, server_name=mode.name, verified=True, proof=CERTIFICATE)
         self._opportunistic = self._opportunistic or _client_context(self._clock, verify=False)
         return TlsSide(self._opportunistic, server_side=False, server_name=mode.name)
 
     def resumes(self, mode: TlsMode) -> bool:
         """A handshake would go on from an earlier session."""
-        context = self._verifying if mode.verify else self._opportunistic
+        context = None if mode.tlsa else self._verifying if mode.verify else self._opportunistic
         return context is not None and context.sessions.find(mode.name) is not None
 
     @staticmethod
@@ -113,13 +127,19 @@ def _load(context: ssl.SSLContext, certificate: Certificate) -> None:
 def _client_context(clock: Clock, *, verify: bool) -> ResumingContext:
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sessions = TlsSessions(clock)
+    if not verify:
+        return _loose(context)
     _harden(context)
-    if verify:
-        context.load_default_certs()
-        context.verify_flags = ssl.create_default_context().verify_flags  # stricter with each Python
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    context.load_default_certs()
+    context.verify_flags = ssl.create_default_context().verify_flags  # stricter with each Python
+    return context
+
+
+def _loose(context: Context) -> Context:
+    """The handshake proves nothing."""
+    _harden(context)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 

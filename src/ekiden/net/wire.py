@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple, Protocol, cast
 
@@ -34,12 +34,15 @@ CLOSING_SECONDS: Final = 30
 
 
 class TlsSide(NamedTuple):
-    """What `start_tls` works with. `verified`: the context proves `server_name`."""
+    """What `start_tls` works with. `verified`: the context proves `server_name`, or `prove` does after the handshake;
+    `proof` is what the trail calls that."""
 
     context: ssl.SSLContext
     server_side: bool
     server_name: str = ""
     verified: bool = False
+    proof: str = ""
+    prove: Callable[[ssl.SSLObject], bool] | None = None
 
 
 class WireOwner(Protocol):
@@ -341,7 +344,9 @@ def _facts(transport: asyncio.Transport, side: TlsSide) -> TlsFacts:
     resumed = bool(getattr(tls, "session_reused", False))
     # the context that the handshake ended with: the name that the client asked for may have changed it (SNI)
     binding = getattr(tls.context, "server_end_point", b"")
-    return TlsFacts(tls.version() or "", cipher[0] if cipher else "", side.verified, binding, resumed)
+    verified = side.verified if side.prove is None else side.prove(tls)
+    proof = side.proof if verified else ""
+    return TlsFacts(tls.version() or "", cipher[0] if cipher else "", verified, binding, resumed, proof)
 
 
 class WireSet:

@@ -22,7 +22,8 @@ from ekiden.policy.route_match import pattern_matches
 
 class SiteRules(NamedTuple):
     """`name`: the `match` of the `[[site]]` that decided, '' without one. `connections`: at once, in all workers
-    together. `…_per_minute` 0: no limit. `family`: "both", "ipv4" or "ipv6". `source`: addresses of ours."""
+    together. `…_per_minute` 0: no limit. `family`: "both", "ipv4" or "ipv6". `source`: addresses of ours.
+    `tls`: "opportunistic", "require", "verify" or "none"."""
 
     name: str
     connections: int
@@ -33,6 +34,7 @@ class SiteRules(NamedTuple):
     retry: RetrySchedule
     family: str
     source: tuple[str, ...] = ()
+    tls: str = "opportunistic"
 
 
 def has_family(address: str, family: str) -> bool:
@@ -76,4 +78,5 @@ def _rules(config: Config, site: Site) -> SiteRules:
         ),
         family=site.family,
         source=site.source,
+        tls=site.tls,
     )

@@ -3,12 +3,17 @@
 Contract: names come in and go out without trailing dot, in lower case, as A-labels. `NOT_FOUND` covers NXDOMAIN and
 NODATA (told apart by `exists`); `FAILED` is SERVFAIL, timeout, or a malformed answer: temporary for mail (RFC 5321
 §5.1). Answers are cached by their TTL, negatives too (RFC 2308).
+
+`secure`: a validating resolver on this machine proved the answer by DNSSEC (its AD bit). From any other resolver that
+bit proves nothing: who can lie about the answer can set it (RFC 7672 §2.2).
 """
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import NamedTuple, Protocol
+
+from ekiden.model.tlsa import Tlsa
 
 
 class Status(Enum):
@@ -29,16 +34,18 @@ class MxAnswer(NamedTuple):
     records: tuple[MxRecord, ...] = ()
     exists: bool = True
     detail: str = ""
+    secure: bool = False
 
 
 class AddressAnswer(NamedTuple):
     """`addresses`: IPv4 and IPv6 in text form, each family in the answer's order. CNAMEs are already followed.
 
-    OK if either family has addresses; FAILED if none has and either lookup failed."""
+    OK if either family has addresses; FAILED if none has and either lookup failed. `secure`: all that was found is."""
 
     status: Status
     addresses: tuple[str, ...] = ()
     detail: str = ""
+    secure: bool = False
 
 
 class TextAnswer(NamedTuple):
@@ -47,6 +54,15 @@ class TextAnswer(NamedTuple):
     status: Status
     texts: tuple[bytes, ...] = ()
     detail: str = ""
+
+
+class TlsaAnswer(NamedTuple):
+    """`records`: all of them, usable or not."""
+
+    status: Status
+    records: tuple[Tlsa, ...] = ()
+    detail: str = ""
+    secure: bool = False
 
 
 class NameAnswer(NamedTuple):
@@ -61,5 +77,8 @@ class Resolver(Protocol):
     async def addresses(self, host: str) -> AddressAnswer: ...
 
     async def txt(self, name: str) -> TextAnswer: ...
+
+    async def tlsa(self, name: str) -> TlsaAnswer:
+        """`name`: such as `_25._tcp.mx.example.org`."""
 
     async def reverse(self, address: str) -> NameAnswer: ...

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from ekiden.model.tlsa import Tlsa
+
 
 class Endpoint(NamedTuple):
     """An IP address in text form (IPv4-mapped IPv6 already turned into IPv4) and a port; ('', 0) if there is none."""
@@ -31,13 +33,14 @@ class Endpoint(NamedTuple):
 class TlsFacts(NamedTuple):
     """`version`: such as 'TLSv1.3'; `cipher`; `verified`: the peer's name was proven; `server_end_point`: channel
     binding octets (RFC 5929 §4) of our own certificate on server side, b'' elsewhere. `resumed`: the handshake went on
-    from an earlier session."""
+    from an earlier session. `proof`: by what the name was proven ("certificate", "DANE"), '' if it was not."""
 
     version: str
     cipher: str
     verified: bool = False
     server_end_point: bytes = b""
     resumed: bool = False
+    proof: str = ""
 
     def __str__(self) -> str:
         return f"{self.version} {self.cipher}"
@@ -108,7 +111,7 @@ class ServerUser(WireUser, Protocol):
 
 class TlsMode(NamedTuple):
     """How an outbound connection is protected. `implicit`: TLS from the first byte. `verify`: certificate and `name`
-    must match.
+    must match. `tlsa`: with `verify`, the certificate must be one of these instead (DANE).
 
     `required`: without TLS nothing may be sent (the client machine enforces that; the connector only handshakes)."""
 
@@ -117,6 +120,7 @@ class TlsMode(NamedTuple):
     verify: bool = False
     allowed: bool = True
     name: str = ""
+    tlsa: tuple[Tlsa, ...] = ()
 
 
 class ConnectFailed(Exception):

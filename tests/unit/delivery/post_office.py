@@ -9,7 +9,7 @@ from typing import Any
 from ekiden.config.model import Config, Domain, Route, Site
 from ekiden.config.model import Delivery as DeliverySection
 from ekiden.delivery.dispatch import Delivery
-from ekiden.delivery.routing import Credentials
+from ekiden.delivery.road import Credentials
 from ekiden.delivery.tools import Tools
 from ekiden.model.account import Account, ScramVerifier
 from ekiden.model.envelope import Envelope, Notify, Origin, Recipient

@@ -7,7 +7,7 @@ import pytest
 from ekiden.config.model import Config, Delivery, Domain, Route, Source
 from ekiden.delivery.memory import SECONDS, HostMemory
 from ekiden.delivery.opening import in_order
-from ekiden.delivery.routing import Host
+from ekiden.delivery.road import Host
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode
 from tests.fakes.smtp_server import FakeSmtpServer
 from tests.fakes.wire import FakeWire

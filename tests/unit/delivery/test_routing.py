@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from ekiden.config.model import Config, Delivery, Listen, Route, Site, Source
-from ekiden.delivery.routing import Credentials, Host, NoRoad, Routing, alternate
+from ekiden.delivery.road import Credentials, Host, NoRoad
+from ekiden.delivery.routing import Routing, alternate
 from ekiden.ports.wire import Endpoint, TlsMode
 from tests.fakes.clock import FakeRandom
 from tests.fakes.resolver import FakeResolver

@@ -8,7 +8,7 @@ from ekiden.config.model import Route, Site
 from ekiden.delivery import memory
 from ekiden.delivery import site as site_module
 from ekiden.delivery.line import limits
-from ekiden.delivery.routing import Credentials
+from ekiden.delivery.road import Credentials
 from ekiden.model.envelope import Recipient
 from ekiden.model.events import InternalFault, PossibleDuplicate
 from ekiden.policy.site_rules import rules_for
@@ -467,7 +467,7 @@ async def test_opportunistic_tls_that_fails_is_left_away_and_remembered() -> Non
         letter = await office.send("a@far.test")
         await office.settle()
         assert await office.kinds(letter) == ["relayed"]
-        assert office.attempts[0].tls == ""
+        assert office.attempts[0].tls == "none: its TLS handshake failed"
         assert [tls.allowed for _, tls in office.connector.calls] == [True, False]
         await office.pass_time(10)
         await office.send("b@far.test")
