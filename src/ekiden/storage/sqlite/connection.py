@@ -14,8 +14,10 @@ Called by every engine in `storage.sqlite`; used off the event loop's thread, ex
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,8 @@ OLDEST_SAFE: Final = (3, 51, 3)
 #: bridges opening, checkpoints and recovery.
 BUSY_TIMEOUT_MS: Final = 10_000
 
+#: How often somebody with patience asks for a lock.
+_AGAIN: Final = 0.01
 #: `PRAGMA synchronous` as it is read back.
 _SYNCHRONOUS: Final = {"NORMAL": 1, "FULL": 2, "EXTRA": 3}
 
@@ -45,19 +49,22 @@ def check_version(version: str | None = None) -> None:
         raise DatabaseRefused(f"SQLite {found} can corrupt a database in use by two processes; {wanted} is needed")
 
 
-def open_database(path: Path | str, *, synchronous: Literal["NORMAL", "FULL", "EXTRA"]) -> apsw.Connection:
+def open_database(
+    path: Path | str, *, synchronous: Literal["NORMAL", "FULL", "EXTRA"], patience: float | None = None
+) -> apsw.Connection:
     """Opens `path` for reading and writing, makes it if it is missing. WAL; foreign keys and triggers as SQLite's.
 
     `synchronous`: FULL for what was promised to somebody (every commit is synced), NORMAL where losing the last
-    seconds at a power cut is agreed. Raises DatabaseRefused.
+    seconds at a power cut is agreed. `patience`: seconds that each wait for another process may take, for who must
+    never hang; None: as long as it takes. Raises DatabaseRefused.
     """
     check_version()
     path = Path(path)
     try:
-        with _turn(path.parent):
+        with _turn(path.parent, patience):
             _make_file(path)
             connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS if patience is None else int(patience * 1000))
             _set_pragma(connection, "journal_mode", "WAL", "wal")
             _set_pragma(connection, "synchronous", synchronous, _SYNCHRONOUS[synchronous])
             _set_pragma(connection, "trusted_schema", "OFF", 0)
@@ -116,16 +123,18 @@ class WriteLock:
     """A fair queue before SQLite's writer lock: held from BEGIN IMMEDIATE to COMMIT (DESIGN §4).
 
     SQLite's own waiting sleeps and is unfair; the kernel hands a flock on in the order of asking. One object a
-    thread; `with lock:`. The file is a side file that holds nothing and is never removed.
+    thread; `with lock:`. The file is a side file that holds nothing and is never removed. With `patience` (seconds)
+    it raises TimeoutError instead of waiting for longer.
     """
 
-    __slots__ = ("_descriptor",)
+    __slots__ = ("_descriptor", "_patience")
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, patience: float | None = None) -> None:
+        self._patience = patience
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def __enter__(self) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        _take(self._descriptor, self._patience)
 
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -144,14 +153,30 @@ def _make_file(path: Path) -> None:
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[None]:
+def _turn(folder: Path, patience: float | None) -> Iterator[None]:
     """Processes open the databases of one folder one after the other: only the first one switches to WAL."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _take(descriptor, patience)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, patience: float | None) -> None:
+    """Raises TimeoutError (an OSError)."""
+    if patience is None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another process does not give way") from None
+            time.sleep(_AGAIN)
 
 
 def _set_pragma(connection: apsw.Connection, name: str, value: str, expected: object) -> None:

@@ -12,7 +12,6 @@ Rules
 
 from __future__ import annotations
 
-import datetime
 import fcntl
 import os
 from collections.abc import Sequence
@@ -25,15 +24,9 @@ import msgspec
 from ekiden.model.ids import EPOCH_MS, LetterId
 from ekiden.ports.spool import TrailEntry
 from ekiden.storage.duty import message_id_key
-from ekiden.storage.sqlite.connection import (
-    DatabaseRefused,
-    WriteLock,
-    open_database,
-    open_for_reading,
-    rows,
-    sync_directory,
-)
-from ekiden.storage.sqlite.migrations import migrate, require
+from ekiden.storage.sqlite.connection import WriteLock, open_database, rows, sync_directory
+from ekiden.storage.sqlite.day_files import DayFiles, day_of, insert_many
+from ekiden.storage.sqlite.migrations import migrate
 
 #: 'EKhi'
 APPLICATION_ID: Final = 0x454B6869
@@ -52,29 +45,12 @@ STEPS: Final = (
 
 #: Entries carried at once; also what one transaction in spool.db deletes (DESIGN §4: slices of at most 1,000).
 LOAD: Final = 1000
-#: Rows of one statement that inserts.
-ROWS: Final = 250
 
 _decode = msgspec.msgpack.Decoder(TrailEntry).decode
 
 
-def day_of(time: float) -> str:
-    """`2026-11-22` in UTC. Times beyond what a calendar can hold go to its first day."""
-    try:
-        return datetime.datetime.fromtimestamp(time, datetime.UTC).date().isoformat()
-    except (OverflowError, ValueError, OSError):
-        return datetime.date.min.isoformat()
-
-
-class Days:
-    """The day files of a folder, for reading. A file that was dropped meanwhile has nothing to say."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def all(self) -> list[str]:
-        """Oldest first."""
-        return sorted(path.stem for path in self.folder.glob("????-??-??.db"))
+class Days(DayFiles):
+    """The day files of the history, for reading. A file that was dropped meanwhile has nothing to say."""
 
     def since_letter(self, letter: LetterId) -> list[str]:
         """The days that can tell of a letter: from the one before its id was made (the clock may have been wrong)."""
@@ -88,20 +64,11 @@ class Days:
     def with_message_id(self, day: str, key: str) -> list[int]:
         return [row[0] for row in self._ask(day, "SELECT DISTINCT letter FROM entry WHERE message_id = ?", (key,))]
 
-    def path(self, day: str) -> Path:
-        return self.folder / f"{day}.db"
-
     def _ask(self, day: str, question: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        try:
-            connection = open_for_reading(self.path(day))
-        except DatabaseRefused:
-            if self.path(day).exists():
-                raise
+        connection = self.reader(day, application_id=APPLICATION_ID, steps=STEPS)
+        if connection is None:
             return []
         try:
-            if connection.pragma("user_version") == 0:  # the mover is about to make its tables
-                return []
-            require(connection, application_id=APPLICATION_ID, steps=STEPS)
             return rows(connection, question, values)
         finally:
             connection.close()
@@ -189,7 +156,7 @@ class Mover:
         for day, entries in by_day.items():
             connection = self._file(day)
             with connection:
-                _insert(
+                insert_many(
                     connection,
                     "entry",
                     [
@@ -197,7 +164,7 @@ class Mover:
                         for number, letter, blob, e in entries
                     ],
                 )
-                _insert(
+                insert_many(
                     connection,
                     "recipient",
                     [(o.forward_path.lower(), number) for number, _, _, e in entries for o in e.outcomes],
@@ -215,21 +182,14 @@ class Mover:
     def _prune(self, now: float) -> None:
         """Whole files, oldest first: beyond the days, then beyond the octets."""
         oldest = day_of(now - self._keep_days * 86_400)
-        files = [(day, self._days.path(day)) for day in self._days.all()][:-1]
-        total = sum(_octets(self._days.path(day)) for day in self._days.all())
-        for day, path in files:
+        total = sum(self._days.octets(day) for day in self._days.all())
+        for day in self._days.all()[:-1]:
             if day >= oldest and total <= self._keep_octets:
                 break
-            total -= _octets(path)
-            self._drop(path)
-
-    def _drop(self, path: Path) -> None:
-        connection = self._files.pop(path.stem, None)
-        if connection is not None:
-            connection.close()
-        path.unlink(missing_ok=True)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            total -= self._days.octets(day)
+            if (connection := self._files.pop(day, None)) is not None:
+                connection.close()
+            self._days.drop(day)
 
     def _close_files(self, keep: str = "") -> None:
         for day in [day for day in self._files if day != keep]:
@@ -245,15 +205,6 @@ class Mover:
             self._lock = None
 
 
-def _insert(connection: apsw.Connection, table: str, new: Sequence[tuple[Any, ...]]) -> None:
-    """Many rows a statement: each call into SQLite gives the interpreter's lock away, and a busy loop keeps it."""
-    for start in range(0, len(new), ROWS):
-        part = new[start : start + ROWS]
-        row = f"({','.join('?' * len(part[0]))})"
-        values = [value for one in part for value in one]
-        connection.execute(f"INSERT OR IGNORE INTO {table} VALUES {','.join([row] * len(part))}", values)
-
-
 def _sync_log(path: Path) -> None:
     """Rule 4. The log file carries no locks of SQLite's, so opening and closing it is harmless."""
     descriptor = os.open(path.with_name(path.name + "-wal"), os.O_RDONLY | os.O_CLOEXEC)
@@ -262,10 +213,3 @@ def _sync_log(path: Path) -> None:
     finally:
         os.close(descriptor)
     sync_directory(path.parent)
-
-
-def _octets(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
