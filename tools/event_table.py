@@ -27,15 +27,37 @@ HEAD = """# Events
 Made by `tools/event_table.py` from `src/ekiden/model/events.py`; do not edit.
 
 An event is something that happened: a login, a refusal, a changed account. It is one line of JSON in the
-[log](first-server.md).
+[log](first-server.md), and most are kept for 30 days where `ekiden events` finds them:
 
-Names and fields are stable: fields are added, never renamed or removed. A field
+```
+ekiden events --since 1h                          what happened in the last hour
+ekiden events --account you@example.org           one account's logins and changes
+ekiden events --client 192.0.2.0/24 --since 1d    what came from a network
+ekiden events --name 'login.*' --level warning    logins that failed
+ekiden events --follow                            go on as it happens
+```
+
+`--json` gives the lines of the log. Names and fields are stable: fields are added, never renamed or removed. A field
 with an empty or zero value is left out.
 
 Every line has `time` (UTC), `pid` and `event` (the name), and `level` unless it is `info` (`warning`, `error`). The
 same ids lead through: `session` (a connection), `letter` (also in the 250 reply, in `Received` and in `ekiden queue
 list`), `leg`, `attempt`. `door` is the name of a door, `client` an IP address, `account` a login. No event holds a
-password or content."""
+password or content.
+
+## What is kept, and how long
+
+The log has every event. The store, `events` in `data_dir`, has those marked below, for `[history] days` and within
+`[events] octets`: the oldest days go first, and today may take half, so that a flood at noon does not cost the weeks
+before. It works while the server runs and while it does not.
+
+- **What floods is counted.** Of one kind of event from one network (/24, IPv6 /64) the first 100 of a minute are kept,
+  then one line says how many more there were. A login that succeeds again and again (the same account, address and
+  door) is kept five times an hour.
+- **It is no proof.** The last quarter of a second before a process is killed with SIGKILL, and the last moments before
+  a power cut, may be missing. What was promised to somebody (letters, their reports) is in the queue, never here.
+- **A store that fails fails no mail.** What cannot be written is tried again; `events.dropped` in the log says since
+  when, why, and how much was lost."""
 
 
 def classes() -> Iterator[tuple[str, type[Event]]]:

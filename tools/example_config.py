@@ -77,6 +77,7 @@ TABLES = {
     "passwords": "What a new password of an account must be. App passwords are made by Ekiden and are always good.",
     "limits": "What one letter, session or worker may take.",
     "history": "What `ekiden trace` can tell about letters that are gone.",
+    "events": "What `ekiden events` can tell: logins, refusals, changes.",
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.

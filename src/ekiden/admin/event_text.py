@@ -84,6 +84,19 @@ _ACCOUNT_ACTIONS: Final = {
     "send-as-remove": "took back a sender address from",
 }
 
+_SERVER: Final = {
+    "listening": "the doors are open",
+    "configuration": "the check of the configuration found",
+    "started": "the server has started",
+    "draining": "the server is stopping, and finishes what is under way",
+    "stopped": "the server has stopped",
+    "reloaded": "the configuration was read again",
+    "reload-refused": "the new configuration was refused, and the old one stays",
+    "worker-started": "a worker has started",
+    "worker-silent": "a worker stood still",
+    "worker-died": "a worker ended",
+}
+
 
 def sentence(event: Event) -> str:
     """For people; without the time."""
@@ -97,6 +110,11 @@ def sentence_of_line(line: bytes) -> str:
     except msgspec.ValidationError:  # rule 3
         return _plain(msgspec.json.decode(line))
     return sentence(event)
+
+
+def event_names() -> list[str]:
+    """Of all events that this version has."""
+    return sorted(str(kind.__struct_config__.tag) for kind in _SENTENCES)
 
 
 def door_text(door: str) -> str:
@@ -238,12 +256,24 @@ def _account_changed(e: events.AccountChanged) -> str:
 
 
 def _server_changed(e: events.ServerChanged) -> str:
-    pid = f" (process {e.pid})" if e.pid else ""
-    return f"{e.what.replace('-', ' ')}{pid}{_why(e.detail)}"
+    worker = f" (process {e.pid})" if e.what.startswith("worker") else ""
+    return f"{_SERVER.get(e.what, e.what)}{worker}{_why(e.detail)}"
 
 
 def _log_dropped(e: events.LogDropped) -> str:
     return f"{_many(e.lines, 'line')} of the log were lost{_why(e.reason)}"
+
+
+def _events_dropped(e: events.EventsDropped) -> str:
+    if not e.count:
+        return f"the store of events cannot be written{_why(e.reason)}; the log has them"
+    return f"{_many(e.count, 'event')} are in the log alone{_why(e.reason)}"
+
+
+def _event_repeated(e: events.EventRepeated) -> str:
+    who = f" of {e.account}" if e.account else ""
+    where = f" from {e.client}" if e.client else ""
+    return f"{e.times} more {e.name}{who}{where} within {e.seconds:.0f} s; the log has each"
 
 
 def _internal_fault(e: events.InternalFault) -> str:
@@ -274,6 +304,8 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.CertificateExpiring: _certificate_expiring,
     events.ServerChanged: _server_changed,
     events.LogDropped: _log_dropped,
+    events.EventsDropped: _events_dropped,
+    events.EventRepeated: _event_repeated,
     events.InternalFault: _internal_fault,
 }
 #: Any of them, by its tag.

@@ -24,9 +24,11 @@ from ekiden.app.certificates import Certificates
 from ekiden.app.clock import SystemClock
 from ekiden.app.config_check import Finding, Weight, inspect
 from ekiden.app.config_file import ConfigErrors, Loaded, load_with_lines
+from ekiden.app.direct_events import DirectEvents, SupervisorEvents
 from ekiden.app.doors import BoundDoors, addresses, bind_doors, close_doors
 from ekiden.app.heartbeat import Heartbeats
 from ekiden.app.refusal import StartRefused
+from ekiden.app.stores import open_event_keeper
 from ekiden.app.supervisor import Plan, Supervisor, SupervisorLog
 from ekiden.config.model import RESTART_KEYS, Config
 from ekiden.model.events import ServerChanged
@@ -45,8 +47,11 @@ _LATE: Final = (
     "ekiden.storage.machine.tally",
     "ekiden.storage.passwords",
     "ekiden.storage.sqlite.directory",
+    "ekiden.storage.sqlite.events",
     "ekiden.storage.sqlite.spool",
 )
+#: How long the supervisor waits for the store of events: a worker that stands still may hold it (seconds).
+_PATIENCE: Final = 0.25
 _LEVELS: Final = {Weight.WRONG: "warning", Weight.NOTE: "info"}
 
 
@@ -65,7 +70,7 @@ def serve(path: str, ready: Callable[[], None] = lambda: None) -> int:
         _import_everything()
         allocator.fix_limits()
         privileges.become(identity)
-        log = DirectLog(_open_output(config), SystemClock().now)
+        log = _open_log(config)
         certificates = Certificates(config, log.emit, SystemClock().now, SystemClock().monotonic)
     except StartRefused:
         close_doors(doors)
@@ -140,6 +145,13 @@ def _reload(path: str, log: SupervisorLog, certificates: Certificates, old: Conf
 def _as_running(loaded: Loaded, old: Config) -> Loaded:
     kept = {key: getattr(old, key) for key in RESTART_KEYS}
     return loaded._replace(config=msgspec.structs.replace(loaded.config, **kept))
+
+
+def _open_log(config: Config) -> SupervisorLog:
+    """And the store of events. It knows `data_dir` alone, which no reload changes; workers drop old days."""
+    clock = SystemClock()
+    store = DirectEvents(open_event_keeper(config, patience=_PATIENCE), clock.now)
+    return SupervisorEvents(DirectLog(_open_output(config), clock.now), store)
 
 
 def _open_output(config: Config) -> Output:

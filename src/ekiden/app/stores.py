@@ -6,6 +6,7 @@
     slots = open_slots(config)                      # connections and rates, over all workers
     tally = open_tally(config, memory, worker)      # what guards count, over all workers
     reader = read_spool(config)                     # for looking, beside a running server
+    events = read_events(config)                    # the same, for events
 
 Rules
 1. Called after the fork: an open database must not be shared with a child.
@@ -36,9 +37,11 @@ from ekiden.ports.passwords import PasswordHasher
 from ekiden.ports.tally import Tally
 
 if TYPE_CHECKING:
+    from ekiden.ports.event_store import EventStore
     from ekiden.storage.machine.slots import MachineSlots
     from ekiden.storage.machine.tally_memory import TallyMemory
     from ekiden.storage.memory.spool import MemorySpool
+    from ekiden.storage.sqlite.events import SqliteEventKeeper
     from ekiden.storage.sqlite.reading import ReadOnlySpool
     from ekiden.storage.sqlite.spool import SqliteSpool
 
@@ -49,6 +52,9 @@ SPOOL_FOLDER: Final = "spool"
 SLOTS_FOLDER: Final = "slots"
 GUARDS_FOLDER: Final = "guards"
 SPOOL_FILE: Final = "spool.db"
+EVENTS_FOLDER: Final = "events"
+#: How long a command waits for the store of events; the log has its event anyway.
+COMMAND_PATIENCE: Final = 2.0
 
 
 class StoreRefused(Exception):
@@ -181,12 +187,34 @@ def read_spool(config: Config) -> ReadOnlySpool | MemorySpool:
 
 
 def open_event_log(config: Config, clock: Clock, *, make: bool = True) -> OpenSink:
-    """For commands: the same log as the server's, or the system's. `make` False: nothing will be told, so no file is
-    opened. Raises StoreRefused."""
+    """For commands: the same log as the server's, or the system's, and the store of events. `make` False: nothing will
+    be told, so no file is opened. Raises StoreRefused."""
+    from ekiden.app.direct_events import DirectEvents, OperatorEvents
     from ekiden.app.operator_log import OperatorLog
 
     with _refusals(config, Path(config.log.file)):
-        return OperatorLog(config.log.file if make else "", clock)
+        log = OperatorLog(config.log.file if make else "", clock)
+    store = DirectEvents(open_event_keeper(config, patience=COMMAND_PATIENCE), clock.now)
+    return OperatorEvents(log, store)
+
+
+def open_event_keeper(config: Config, *, patience: float | None = None) -> SqliteEventKeeper:
+    """Where events go; opens nothing before the first of them. `patience`: see `storage.sqlite.events`, rule 2."""
+    from ekiden.storage.sqlite.events import SqliteEventKeeper
+
+    folder = Path(config.data_dir, EVENTS_FOLDER)
+    return SqliteEventKeeper(folder, days=config.history.days, octets=config.events.octets, patience=patience)
+
+
+def read_events(config: Config) -> EventStore:
+    """The events for looking; nothing is in it if there is none yet. Raises StoreRefused."""
+    folder = Path(config.data_dir, EVENTS_FOLDER)
+    with _refusals(config, folder):
+        from ekiden.storage.sqlite.events import SqliteEvents
+
+        if _exists(folder):
+            os.listdir(folder)  # or nobody would hear that it can not be read
+        return SqliteEvents(folder)
 
 
 def prepare_data_dir(config: Config) -> None:
@@ -223,10 +251,11 @@ def _import_engines() -> None:
     """Everything a command may need: `user` may not be able to read the folder that the program is in."""
     import encodings.unicode_escape  # noqa: F401 - for what is shown of strangers' text
 
-    from ekiden.app import clock, operator_log  # noqa: F401 - loaded while it can be
+    from ekiden.app import clock, direct_events, operator_log  # noqa: F401 - loaded while it can be
     from ekiden.storage import breached_file, passwords  # noqa: F401 - loaded while it can be
     from ekiden.storage.memory import directory, spool  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401 - loaded while it can be
+    from ekiden.storage.sqlite import events as sqlite_events  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import spool as sqlite_spool  # noqa: F401 - loaded while it can be
 
 

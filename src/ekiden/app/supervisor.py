@@ -1,7 +1,7 @@
 """The supervisor: holds the doors, forks the workers, and does nothing else.
 
 Rules
-1. No event loop, no thread, no database: what it forks is clean. It imports everything, freezes it, then forks.
+1. No event loop, no thread, no open database: what it forks is clean. It imports everything, freezes it, then forks.
 2. The first worker is waited for before the others are made, so that what cannot work is told once and nothing
    half-started stays behind; and stores are made or migrated by one process.
 3. A worker that dies is made anew, with a pause that grows while workers die young. One that does not beat for

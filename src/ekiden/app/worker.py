@@ -27,13 +27,14 @@ from ekiden.app.compose import Works
 from ekiden.app.heartbeat import Heartbeats, WorkerBalance
 from ekiden.app.orders import Frame, Order, OrderReader, parse_pairs, parse_reload
 from ekiden.app.refusal import StartRefused
-from ekiden.app.stores import StoreRefused, open_tally
+from ekiden.app.stores import StoreRefused, open_event_keeper, open_tally
 from ekiden.app.supervisor import CANNOT_START
 from ekiden.config.model import Config
 from ekiden.model.door import Door
 from ekiden.model.events import ServerChanged
 from ekiden.net.certificates import Pair
 from ekiden.storage.machine.tally_memory import TallyMemory
+from ekiden.telemetry.keeping import Both, StoredEvents
 from ekiden.telemetry.log import JsonLog
 from ekiden.telemetry.output import Output
 
@@ -62,25 +63,38 @@ def run_worker(
 ) -> int:
     """The process's exit status."""
     _raise_descriptor_limit()
-    log = JsonLog(Output(config.log.file), SystemClock().now)
+    now = SystemClock().now
+    log = JsonLog(Output(config.log.file), now)
+    store = StoredEvents(open_event_keeper(config), now, log.emit)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_Worker(slot, config, orders, shared, log).work(sockets))
+            return runner.run(_Worker(slot, config, orders, shared, log, store).work(sockets))
     except (StartRefused, StoreRefused) as error:
         print(f"ekiden: {error}", file=sys.stderr)
         return CANNOT_START
     finally:
+        store.close()
         log.close()
 
 
 class _Worker:
-    def __init__(self, slot: int, config: Config, orders: socket.socket, shared: Inheritance, log: JsonLog) -> None:
+    def __init__(
+        self,
+        slot: int,
+        config: Config,
+        orders: socket.socket,
+        shared: Inheritance,
+        log: JsonLog,
+        store: StoredEvents,
+    ) -> None:
         self._slot = slot
         self._config = config
         self._orders = orders
         self._shared = shared
         self._heartbeats = shared.heartbeats
         self._log = log
+        self._store = store
+        self._events = Both(log, store)
         self._reader = OrderReader()
         self._stop = asyncio.Event()
         self._within = config.limits.drain
@@ -96,7 +110,7 @@ class _Worker:
         shared = self._shared
         bell, balance = WorkerBell(*shared.bells.of(self._slot)), WorkerBalance(self._heartbeats, self._slot)
         tally = open_tally(self._config, shared.counts, self._slot)
-        works = self._works = Works(self._config, shared.pairs, self._log, bell, tally, balance)
+        works = self._works = Works(self._config, shared.pairs, self._events, bell, tally, balance)
         loop.set_exception_handler(self._loop_fault)
         self._orders.setblocking(False)  # noqa: FBT003 - the library's form
         loop.add_reader(self._orders, self._read_orders)
@@ -160,10 +174,11 @@ class _Worker:
         try:
             await self._works.reload(config, pairs)
         except StartRefused as error:
-            self._log.emit(ServerChanged(what="reload-refused", detail=str(error), level="error"))
+            self._events.emit(ServerChanged(what="reload-refused", detail=str(error), level="error"))
             self._log.reopen()
             return
         self._within = config.limits.drain
+        self._store.keep(config.history.days, config.events.octets)
         self._log.reopen(config.log.file)
 
     def _loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

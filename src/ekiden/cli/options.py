@@ -72,6 +72,7 @@ def complaints() -> Iterator[None]:
     from ekiden.app.stores import StoreRefused
     from ekiden.ports.breached import BreachedFailed
     from ekiden.ports.directory import DirectoryConflict, DirectoryFailed
+    from ekiden.ports.event_store import EventStoreFailed
     from ekiden.ports.passwords import HasherBusy
     from ekiden.ports.spool import SpoolFailed
 
@@ -80,6 +81,8 @@ def complaints() -> Iterator[None]:
     except (Malformed, NoSuchSite) as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
     except (Refused, NoSuchLetter, StoreRefused, DirectoryConflict, HasherBusy, BreachedFailed) as error:
+        raise Failure(str(error)) from None
+    except EventStoreFailed as error:
         raise Failure(str(error)) from None
     except (DirectoryFailed, SpoolFailed) as error:
         raise Failure(f"the store could not do it: {error}") from None

@@ -280,8 +280,15 @@ class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class History(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    days: Annotated[int, doc("How long the trail of a letter is kept.")] = 30
-    octets: Annotated[Size, doc("How much disk it may take; the oldest days go first.")] = 2 * 1024**3
+    days: Annotated[int, doc("How long the trail of a letter, and events, are kept.")] = 30
+    octets: Annotated[Size, doc("How much disk trails may take; the oldest days go first.")] = 2 * 1024**3
+
+
+class Events(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    octets: Annotated[
+        Size,
+        doc("How much disk events may take; the oldest days go first, and today may take half. [history] days, too."),
+    ] = 512 * 1024**2
 
 
 class Log(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -336,6 +343,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     passwords: Passwords = Passwords()
     limits: Limits = Limits()
     history: History = History()
+    events: Events = Events()
     log: Log = Log()
 
 

@@ -15,12 +15,17 @@ Rules
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 #: How sessions end every day: nothing that anybody looks for.
 ORDINARY_ENDS: Final = frozenset({"quit", "timeout", "lost", "drain"})
+
+
+def _graver(level: str) -> Any:
+    """The usual level of a class: written into the line, too, which leaves plain defaults out."""
+    return msgspec.field(default_factory=lambda: level)
 
 
 class Event(msgspec.Struct, tag_field="event", omit_defaults=True, kw_only=True):
@@ -206,7 +211,7 @@ class ClaimsFreed(Event, tag="claims.freed", kw_only=True):
     it arrive twice: which ones nobody knows, `legs` at most."""
 
     legs: int
-    level: str = "warning"
+    level: str = _graver("warning")
 
 
 class SiteState(Event, tag="site.state", kw_only=True):
@@ -321,7 +326,28 @@ class LogDropped(Event, tag="log.dropped", kw_only=True):
 
     lines: int
     reason: str
-    level: str = "warning"
+    level: str = _graver("warning")
+
+
+class EventsDropped(Event, tag="events.dropped", kw_only=True):
+    """The store of events could not be written, or not fast enough: so many events are in the log alone. `count` 0: it
+    fails right now, and is tried again."""
+
+    count: int
+    reason: str
+    level: str = _graver("warning")
+
+
+class EventRepeated(Event, tag="event.repeated", kw_only=True):
+    """Only in the store, instead of what came too often from one network or account: so many more of the event `name`
+    in the `seconds` before. It is found by what finds that event. `client`: an address or a network."""
+
+    name: str
+    times: int
+    seconds: float
+    client: str = ""
+    account: str = ""
+    door: str = ""
 
 
 class InternalFault(Event, tag="fault.internal", kw_only=True):
@@ -333,4 +359,4 @@ class InternalFault(Event, tag="fault.internal", kw_only=True):
     stack: str = ""
     session: str = ""
     letter: str = ""
-    level: str = "error"
+    level: str = _graver("error")

@@ -78,7 +78,7 @@ class EventKeeper(Protocol):
     """For the sink's own thread: blocking."""
 
     def write(self, entries: Sequence[EventEntry]) -> None:
-        """All of them, or none and an exception, whatever its class."""
+        """All of a day (UTC) or none, and an exception of whatever class. A thousand at a time are a good load."""
 
     def tidy(self, now: float) -> None:
         """Drops what is too old or too much; cheap if there is nothing to do. Raises whatever went wrong."""

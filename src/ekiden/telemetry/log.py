@@ -33,7 +33,7 @@ CLOSE_SECONDS: Final = 5.0
 
 
 class JsonLog:
-    """`emit` from one thread only (the loop's). `close` writes what waits."""
+    """`emit` from any thread. `close` writes what waits."""
 
     def __init__(self, output: Output, now: Callable[[], float], *, limit: int = QUEUE_OCTETS) -> None:
         self._output = output
@@ -57,11 +57,11 @@ class JsonLog:
         return self._dropped
 
     def emit(self, event: Event) -> None:
-        try:
-            line = self._encoder.encode(event)
-        except Exception as error:  # an event that cannot be encoded is our mistake, and no reason to fail the letter
-            line = self._encoder.encode(LogDropped(lines=1, reason=f"{type(event).__name__}: {error!r}"))
         with self._lock:
+            try:
+                line = self._encoder.encode(event)
+            except Exception as error:  # an event that cannot be encoded is our mistake: no reason to fail the letter
+                line = self._encoder.encode(LogDropped(lines=1, reason=f"{type(event).__name__}: {error!r}"))
             if self._octets + len(line) > self._limit:
                 self._dropped += 1
                 self._reason = self._reason or "the log is written too slowly"
