@@ -44,7 +44,9 @@ def account_add(address: str, config_path: str, *, from_stdin: bool, as_json: bo
 @config_option
 @json_option
 def account_passwd(address: str, config_path: str, *, from_stdin: bool, as_json: bool) -> None:
-    """Set a new password; sessions that are open end within a second."""
+    """Set a new password.
+
+    Sessions that are open end within a second. App passwords stay as they are."""
     with account_desk(config_path, sets_password=True) as desk:
         name = finish(desk.existing(address)).name
         finish(desk.passwd(address, password_for(name, from_stdin=from_stdin)))
@@ -76,7 +78,9 @@ def account_list(domain: str, config_path: str, *, as_json: bool) -> None:
 @config_option
 @json_option
 def account_show(address: str, config_path: str, *, as_json: bool) -> None:
-    """Show an account: its state, the age of its password, what leads to it, what it may send as, its app passwords."""
+    """Show all about the account ADDRESS.
+
+    Its state, the age of its password, the aliases that lead to it, what it may send as, its app passwords."""
     from ekiden.app.clock import SystemClock
 
     with account_desk(config_path, look=True) as desk:
@@ -124,7 +128,9 @@ def account_disable(address: str, config_path: str, *, as_json: bool) -> None:
 @config_option
 @json_option
 def account_enable(address: str, config_path: str, *, as_json: bool) -> None:
-    """Let a disabled account log in again, with the password it had."""
+    """Let a disabled account log in again.
+
+    With the passwords it had."""
     with account_desk(config_path) as desk:
         changed = finish(desk.enable(address))
     done(f"{address} is enabled" if changed else f"{address} was enabled already", as_json=as_json, changed=changed)

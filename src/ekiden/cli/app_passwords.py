@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @click.group("app-password")
 def app_password() -> None:
-    """App passwords: one for each device or program, so that one can be taken away alone."""
+    """App passwords: one a device or program.
+
+    A lost device is locked out by revoking its own password; all others go on."""
 
 
 @app_password.command("add")
@@ -69,7 +71,9 @@ def app_password_add(
 @config_option
 @json_option
 def app_password_list(address: str, config_path: str, *, as_json: bool) -> None:
-    """List the app passwords of ADDRESS, and when each was last used (to the hour)."""
+    """List the app passwords of ADDRESS.
+
+    LAST USED is right to the hour."""
     from ekiden.app.clock import SystemClock
 
     with all_desks(config_path, look=True) as desks:

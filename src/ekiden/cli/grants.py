@@ -14,7 +14,9 @@ from ekiden.cli.output import echo_json, safe
 
 @click.group("send-as")
 def send_as() -> None:
-    """Addresses that an account may send as, beside its own and its aliases."""
+    """Other addresses that an account may send as.
+
+    Its own address and its aliases need no grant."""
 
 
 @send_as.command("add")
