@@ -30,6 +30,7 @@ check: $(VENV)/.tested  ## ruff, mypy --strict, import contracts, generated docs
 	@$(BIN)/python tools/rfc_table.py --check
 	@$(BIN)/python tools/example_config.py --check
 	@$(BIN)/python tools/event_table.py --check
+	@$(BIN)/python tools/protection_page.py --check
 
 bench: $(VENV)/.installed  ## letters a second beside Postfix (Debian package), Exim and aiosmtpd, in the same run: 15 minutes
 	@tools/fetch_peers.sh || echo "Exim and aiosmtpd could not be fetched; the benchmark goes on without them."

@@ -21,6 +21,7 @@ from ekiden.ports.wire import Endpoint
 from ekiden.session.conversation import Conversation
 from ekiden.session.doorway import Doorway
 from ekiden.session.gate import DoorGate
+from ekiden.session.guard_report import GuardReport
 from ekiden.session.knocks import KnockBook
 from ekiden.session.relay import relay_conversation
 from ekiden.session.submission import submission_conversation
@@ -28,6 +29,7 @@ from ekiden.spool.window import Window
 from ekiden.storage.memory.directory import MemoryDirectory
 from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 from ekiden.storage.memory.spool import MemorySpool
+from ekiden.storage.memory.tally import MemoryTally
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
 from tests.fakes.passwords import FakeHasher
@@ -83,6 +85,8 @@ class Hall:
         self.pairs = MemoryKnownPairs()
         self.lists = FakeLists()
         self.probe = FakeProbe()
+        self.tally = MemoryTally(self.clock)
+        self.guards = GuardReport(self.tally, self.events)
         self.window = Window(100, 1024 * 1024)
         self.offered: list[Claim] = []
         self.nudges = 0
@@ -113,6 +117,8 @@ class Hall:
             self.authenticator,
             self.lists,
             self.probe,
+            self.tally,
+            self.guards,
             tls,
             gateways=self.gateways,
             gate=DoorGate(door, self.config.doors.of(door), self.knocks),

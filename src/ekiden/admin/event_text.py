@@ -40,6 +40,7 @@ END_REASONS: Final = {
     "lost": "the connection was lost",
     "drain": "the server was stopping",
     "errors": "too many wrong commands",
+    "commands": "too many commands, and no letter",
     "guessing": "too many wrong logins",
     "injection": "commands were hidden behind STARTTLS or STLS",
     "bare-lf": "lines did not end with CR LF",
@@ -172,6 +173,11 @@ def _login_failed(e: events.LoginFailed) -> str:
     )
 
 
+def _guard_acted(e: events.GuardActed) -> str:
+    where = f" {_at(e.door, e.client)}" if e.door else ""
+    return f"the guard {e.guard} acted on {e.who}{where}: {e.reason}"
+
+
 def _recipient_refused(e: events.RecipientRefused) -> str:
     who = f"{_path(e.reverse_path)} to {_path(e.forward_path)}"
     return f"refused {who} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
@@ -286,6 +292,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.DoorRefused: _door_refused,
     events.LoginSucceeded: _login_succeeded,
     events.LoginFailed: _login_failed,
+    events.GuardActed: _guard_acted,
     events.RecipientRefused: _recipient_refused,
     events.SenderRefused: _sender_refused,
     events.LetterAccepted: _letter_accepted,

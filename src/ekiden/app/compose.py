@@ -66,6 +66,7 @@ from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ServerUser
 from ekiden.session.doorway import Doorway
 from ekiden.session.gate import DoorGate
+from ekiden.session.guard_report import GuardReport
 from ekiden.session.knocks import KnockBook
 from ekiden.session.pop3 import Pop3Session
 from ekiden.session.pop3_doorway import Pop3Doorway
@@ -110,6 +111,7 @@ class Works:
         self.events = events
         self.bell = bell
         self.tally = tally
+        self.guards = GuardReport(tally, events)
         self._tasks: set[asyncio.Task[None]] = set()
         self.directory: OpenDirectory = open_directory(config)
         self.spool = open_spool(config, self.clock)
@@ -296,6 +298,8 @@ class Works:
             authenticator=authenticator,
             lists=lists,
             probe=probe,
+            tally=self.tally,
+            guards=self.guards,
             tls=tls is not None,
             gateways=read_neighbourhood().gateways,
             gate=gate,

@@ -23,15 +23,17 @@ from ekiden.model.mailbox import domain_key
 from ekiden.policy.route_match import ANY, conditions_of, pattern_matches
 
 _RECIPIENTS: Final = '"accounts", "list:FILE", "callahead" or "any"'
-_ZERO_ALLOWED: Final = frozenset(
-    {
-        ("workers",),
-        ("limits", "priority"),
-        ("passwords", "strength"),
-        ("passwords", "history"),
-        ("passwords", "max_age_days"),
-    }
+#: 0: no limit.
+_NO_LIMIT: Final = frozenset(
+    ("limits", key) for key in ("commands", "unknown_recipients", "connections_per_address", "connections_per_network")
 )
+_ZERO_ALLOWED: Final = _NO_LIMIT | {
+    ("workers",),
+    ("limits", "priority"),
+    ("passwords", "strength"),
+    ("passwords", "history"),
+    ("passwords", "max_age_days"),
+}
 #: Shorter ones are tried through in days; longer ones than this people cannot be asked for (NIST SP 800-63B §3.1.1).
 SHORTEST_PASSWORDS: Final = (8, 64)
 #: Each costs 30 ms when a password is set.

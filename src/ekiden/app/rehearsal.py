@@ -21,6 +21,8 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
+import msgspec
+
 from ekiden.accounts.login import Authenticator
 from ekiden.accounts.result import LoginReason, LoginResult
 from ekiden.app.clock import SystemClock, SystemRandom
@@ -35,10 +37,12 @@ from ekiden.ports.spool import Claim, Draft
 from ekiden.ports.wire import Endpoint, TlsFacts
 from ekiden.session.conversation import Conversation, SessionFactory
 from ekiden.session.doorway import Doorway
+from ekiden.session.guard_report import GuardReport
 from ekiden.session.relay import RelaySession
 from ekiden.session.submission import SubmissionSession
 from ekiden.spool.window import Window
 from ekiden.storage.memory.spool import MemorySpool
+from ekiden.storage.memory.tally import MemoryTally
 
 #: What a fact may take that is not in memory.
 WAIT: Final = 10.0
@@ -217,6 +221,11 @@ class Stage:
         sessions: tuple[SessionFactory, SessionFactory] = (RelaySession, SubmissionSession),
     ) -> None:
         clock = SystemClock()
+        tally = MemoryTally(clock)
+        # who is sent away for talking much learns nothing of what the rules would have said
+        config = msgspec.structs.replace(
+            config, limits=msgspec.structs.replace(config.limits, commands=0, unknown_recipients=0)
+        )
         self.spool = TakesNothing(clock)
         self.events = HeardEvents()
         self._sessions = sessions
@@ -234,6 +243,8 @@ class Stage:
                 authenticator=authenticator,
                 lists=lists,
                 probe=probe,
+                tally=tally,
+                guards=GuardReport(tally, self.events),
                 tls=bool(config.tls.certificate),
                 gateways=gateways,
             )

@@ -275,7 +275,27 @@ class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = 3
     errors: Annotated[int, doc("Syntax and sequence errors a session, then 421.")] = 10
-    sessions: Annotated[int, doc("Connections at once, of each worker.")] = 10_000
+    commands: Annotated[
+        int, doc("Commands a session that bring no letter (accepted recipients do not count), then 421. 0: no limit.")
+    ] = 200
+    unknown_recipients: Annotated[
+        int,
+        doc(
+            "Recipients a session that do not exist, ten times as many an hour and network; further ones get 450, "
+            "those that exist are taken. 0: no limit."
+        ),
+    ] = 20
+    sessions: Annotated[
+        int, doc("Connections at once, of each worker; a tenth of them is kept for port 587 and 465.")
+    ] = 10_000
+    connections_per_address: Annotated[
+        int,
+        doc(
+            "Connections at once from one address, all doors and workers together, then 421. Not for trusted_networks "
+            "and this machine's own programs. 0: no limit."
+        ),
+    ] = 50
+    connections_per_network: Annotated[int, doc("The same for a network: IPv4 /24, IPv6 /56. 0: no limit.")] = 200
     drain: Annotated[Duration, doc("How long a stopping server waits for transactions under way.")] = 30.0
 
 

@@ -40,8 +40,9 @@ class Event(msgspec.Struct, tag_field="event", omit_defaults=True, kw_only=True)
 
 
 class SessionClosed(Event, tag="session.closed", kw_only=True):
-    """A client's session ended. `reason`: quit, timeout, lost, errors, guessing (too many wrong logins), injection
-    (octets behind STARTTLS or STLS), bare-lf, pipelining, http (not mail at all), tls-failed, drain, revoked, fault."""
+    """A client's session ended. `reason`: quit, timeout, lost, errors, commands (many, without a letter), guessing (too
+    many wrong logins), injection (octets behind STARTTLS or STLS), bare-lf, pipelining, http (not mail at all),
+    tls-failed, drain, revoked, fault."""
 
     session: str
     door: str
@@ -110,6 +111,18 @@ class LoginFailed(Event, tag="login.failed", kw_only=True):
     mechanism: str
     reason: str
     app_password: str = ""
+
+
+class GuardActed(Event, tag="guard.acted", kw_only=True):
+    """A guard refused or slowed somebody: told once in ten minutes for each. `guard`: its name, as in the page on
+    protection. `who`: what was counted: an address, a network or an account."""
+
+    guard: str
+    who: str
+    reason: str
+    door: str = ""
+    client: str = ""
+    account: str = ""
 
 
 class RecipientRefused(Event, tag="recipient.refused", kw_only=True):

@@ -24,10 +24,12 @@ from ekiden.ports.events import EventSink
 from ekiden.ports.gate import OPEN_GATE, Gate
 from ekiden.ports.recipients import RecipientLists, RecipientProbe
 from ekiden.ports.spool import Spool
+from ekiden.ports.tally import Tally
 from ekiden.ports.wire import TlsFacts
 from ekiden.proto.sasl import PASSWORD_MECHANISMS, offered
 from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.server import ServerSettings
+from ekiden.session.guard_report import GuardReport
 from ekiden.spool.window import Window
 
 #: RFC 5321 §4.5.3.2.7: a server waits at least 5 minutes for the next command; the same for a piece of data.
@@ -74,6 +76,8 @@ class Doorway:
     authenticator: Authenticator
     lists: RecipientLists
     probe: RecipientProbe
+    tally: Tally
+    guards: GuardReport
     tls: bool = True
     mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
     gateways: frozenset[str] = frozenset()
@@ -116,6 +120,7 @@ class Doorway:
             size_limit=limits.message_size,
             max_recipients=limits.recipients,
             error_limit=limits.errors,
+            command_limit=limits.commands,
             lenient_lf=logged_in or trusted,
             lenient_paths=logged_in or trusted,
             require_auth=needs_login and not logged_in,

@@ -25,6 +25,7 @@ from ekiden.ports.spool import Claim, SpoolFailed
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
 from ekiden.session.conversation import Answer, Conversation, Pending
+from ekiden.session.harvest import Harvest
 from ekiden.session.reception import Reception, storage_failed
 
 DIRECTORY_DOWN: Final = Reply(451, "4.3.0", "Recipients cannot be checked right now, please try again later")
@@ -61,6 +62,7 @@ class SmtpSession:
         self.trusted = wire.peer.address in self.doorway.trusted
         self.account = ""
         self.letters = 0
+        self._harvest = Harvest(self.doorway, self.client)
         self._hello: ev.Hello | None = None
         self._transaction: Transaction | None = None
 
@@ -204,6 +206,9 @@ class SmtpSession:
         if transaction is None:  # the connection went away while we asked
             return DIRECTORY_DOWN
         if not decision.accepted:
+            decision = self._harvest.judge(
+                event.forward_path.key, decision, privileged=bool(self.account) or self.trusted
+            )
             reply = decision.reply
             assert reply is not None
             self.doorway.events.emit(

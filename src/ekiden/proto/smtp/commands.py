@@ -33,6 +33,11 @@ _PRINTABLE: Final = bytes(range(32, 127))
 
 def command(machine: Machine, line: bytes) -> Event | None:
     """Does what a line without its CRLF says."""
+    machine.commands += 1
+    if machine.commands >= machine.settings.command_limit > 0:
+        machine.say(replies.TOO_MANY_COMMANDS)
+        machine.hang_up("commands")
+        return None
     verb, _, argument = line.partition(b" ")
     found = COMMANDS.get(verb) or COMMANDS.get(verb.upper())
     if found is not None:
@@ -186,6 +191,7 @@ def _settle_rcpt(machine: Machine, reply: Reply | None) -> None:
     machine.say(reply)
     if reply.code < 400:
         machine.recipients += 1
+        machine.commands -= 1
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------

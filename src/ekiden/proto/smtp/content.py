@@ -184,6 +184,8 @@ def _read_end(machine: Machine) -> Event:
 def _settle_end(machine: Machine, reply: Reply | None) -> None:
     if reply is None:
         raise LocalProtocolError("the end of content must be answered with a reply")
+    if reply.code < 400:
+        machine.commands = 0
     finish(machine, reply)
 
 

@@ -41,10 +41,11 @@ _E = TypeVar("_E", bound=Event)
 
 
 class Machine:
-    """See the rules above. `recipients`: accepted ones. `octets`: of content so far. `chunking`: BDAT content is
-    under way. `remaining`, `last`: of the BDAT chunk that is being read. `carry`: a CR at the end of a chunk.
-    `verdict`: the reply that follows when refused content has been swallowed. `aborted`: MAIL or a chunk was refused;
-    what the client pipelined behind it fails too, and is no error of its own. `again`: see `forget_content`."""
+    """See the rules above. `recipients`: accepted ones. `octets`: of content so far. `commands`: since the last
+    letter. `chunking`: BDAT content is under way. `remaining`, `last`: of the BDAT chunk that is being read. `carry`: a
+    CR at the end of a chunk. `verdict`: the reply that follows when refused content has been swallowed. `aborted`: MAIL
+    or a chunk was refused; what the client pipelined behind it fails too, and is no error of its own. `again`: see
+    `forget_content`."""
 
     __slots__ = (
         "aborted",
@@ -55,6 +56,7 @@ class Machine:
         "carry",
         "chunking",
         "closed",
+        "commands",
         "errors",
         "greeted",
         "had_bare_lf",
@@ -85,6 +87,7 @@ class Machine:
         self.closed = False
         self.handshaking = False
         self.errors = 0
+        self.commands = 0
         self.greeted = False
         self.authenticated = False
         self.verdict = replies.NOOP

@@ -46,6 +46,7 @@ NESTED_MAIL: Final = Reply(503, "5.5.1", "A transaction is under way: expected R
 CHUNKS_UNDER_WAY: Final = Reply(503, "5.5.1", "Content is under way: expected BDAT or RSET")
 NO_RECIPIENTS: Final = Reply(554, "5.5.1", "No valid recipients")
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "Too many recipients: send the rest in another transaction")
+TOO_MANY_COMMANDS: Final = Reply(421, "4.7.0", "Too many commands without a letter, closing the connection")
 TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "Too many errors, closing the connection")
 
 # --- syntax -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""Crowding: has this address, or its network, too many connections at once? Asked once a connection, before it is
+greeted.
+
+Rules, in the order in which they are asked (the names are stable; events show them)
+1. `exempt`               a trusted network, or a program of this machine (127.0.0.1, ::1).
+2. `connections-address`  the address has more than `limits.connections_per_address`.
+3. `connections-network`  its network has more than `limits.connections_per_network`: IPv4 /24, IPv6 /56, what providers
+                          give to one customer.
+
+A limit of 0 is none. Who is over gets 421 4.7.0 and may come back: it is no ban. Besides, the worker as a whole has a
+limit (`room_of`). Called by `session.crowd`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from ekiden.model.decision import Decision, Verdict
+from ekiden.model.door import Door
+from ekiden.model.reply import Reply
+from ekiden.policy.guards import CONNECTIONS_ADDRESS, CONNECTIONS_NETWORK
+from ekiden.policy.networks import parse_address
+
+IPV6_BITS: Final = 56
+#: Programs of this machine: a webmail on it speaks for many people.
+OWN: Final = frozenset({"127.0.0.1", "::1"})
+#: The part of all connections that is kept for those who send.
+RESERVE: Final = 10
+_RESERVED_FOR: Final = frozenset({Door.SUBMISSION, Door.SUBMISSIONS})
+
+FROM_ADDRESS: Final = Reply(421, "4.7.0", "Too many connections from your address, please try again later")
+FROM_NETWORK: Final = Reply(421, "4.7.0", "Too many connections from your network, please try again later")
+
+
+class CrowdFacts(NamedTuple):
+    """Connections now, this one included, and the limits. `trusted`: of the client's address."""
+
+    trusted: bool
+    address: int
+    network: int
+    per_address: int
+    per_network: int
+
+
+def decide_connection(facts: CrowdFacts) -> Decision:
+    if facts.trusted:
+        return _EXEMPT
+    if 0 < facts.per_address < facts.address:
+        reason = f"{facts.address} connections from one address, {facts.per_address} are allowed"
+        return Decision(Verdict.DEFER, CONNECTIONS_ADDRESS.name, reason, FROM_ADDRESS)
+    if 0 < facts.per_network < facts.network:
+        reason = f"{facts.network} connections from one network, {facts.per_network} are allowed"
+        return Decision(Verdict.DEFER, CONNECTIONS_NETWORK.name, reason, FROM_NETWORK)
+    return _ROOM
+
+
+_EXEMPT: Final = Decision(Verdict.ACCEPT, "exempt", "trusted, or of this machine")
+_ROOM: Final = Decision(Verdict.ACCEPT, "room", "not too many connections")
+
+
+def room_of(door: Door, sessions: int) -> int:
+    """How many connections a worker may have, at all doors, for one more to come in at this door."""
+    return sessions if door in _RESERVED_FOR else sessions - sessions // RESERVE
+
+
+@lru_cache(maxsize=4096)
+def crowd_network(address: str) -> str:
+    """What counts as one network; the address itself if it is no IP address."""
+    parsed = parse_address(address)
+    if parsed is None:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed).rpartition(".")[0] + ".0/24"
+    return str(ipaddress.ip_network((parsed, IPV6_BITS), strict=False))

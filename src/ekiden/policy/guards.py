@@ -1,0 +1,98 @@
+"""The guards: what each is called, what it does, which event tells of it and which keys change it.
+
+The one list of them. Their defaults are those of the configuration (`config.model`); docs/protection.md is made of both
+(tools/protection_page.py). A guard's name is stable: events show it, and it is the rule that replies are looked up by.
+
+A new guard: an entry here, its decision in a module of `policy` beside this one, its keys in `config.model`, its event.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Guard(NamedTuple):
+    """`does`: sentences for postmasters. `keys`: of the configuration, '' without any. `event`: the event's name."""
+
+    name: str
+    does: str
+    event: str
+    keys: tuple[str, ...] = ()
+
+
+CONNECTIONS_ADDRESS: Final = Guard(
+    "connections-address",
+    "One address has so many connections at once, at all doors and over all workers; further ones get 421. "
+    "Trusted networks and programs of this machine are exempt.",
+    "guard.acted",
+    ("limits.connections_per_address", "relay.trusted_networks"),
+)
+CONNECTIONS_NETWORK: Final = Guard(
+    "connections-network",
+    "The same for a network: IPv4 /24, IPv6 /56.",
+    "guard.acted",
+    ("limits.connections_per_network", "relay.trusted_networks"),
+)
+CONNECTIONS_TOTAL: Final = Guard(
+    "connections-total",
+    "Connections at once, of each worker. The last tenth is kept for people who send: port 587 and 465.",
+    "",
+    ("limits.sessions",),
+)
+ERRORS: Final = Guard(
+    "errors",
+    "Syntax and sequence errors of a session, then 421.",
+    "session.closed",
+    ("limits.errors",),
+)
+COMMANDS: Final = Guard(
+    "commands",
+    "Commands of a session that bring no letter, then 421. A letter begins the count anew.",
+    "session.closed",
+    ("limits.commands",),
+)
+UNKNOWN_RECIPIENTS: Final = Guard(
+    "unknown-recipients",
+    "Recipients that do not exist, of a session; in an hour a network (IPv4 /24, IPv6 /48) has ten times as many. "
+    "Further ones get 450 and learn no more; recipients that exist are taken as ever. Logins and trusted networks are "
+    "exempt.",
+    "guard.acted",
+    ("limits.unknown_recipients", "relay.trusted_networks"),
+)
+RELAY: Final = Guard(
+    "relay-denied",
+    "Strangers reach only our own domains, and recipients that exist there.",
+    "recipient.refused",
+    ("relay.trusted_networks",),
+)
+HOPS: Final = Guard(
+    "hops",
+    "A letter with so many Received fields goes round in circles: 554.",
+    "letter.refused",
+    ("limits.hops",),
+)
+SIZE: Final = Guard(
+    "message-size",
+    "The largest letter; larger ones get 552, before they are sent where the client asks.",
+    "letter.refused",
+    ("limits.message_size",),
+)
+RECIPIENTS: Final = Guard(
+    "recipients",
+    "Recipients a letter; further ones get 452 and can come in another transaction.",
+    "",
+    ("limits.recipients",),
+)
+
+GUARDS: Final = (
+    RELAY,
+    CONNECTIONS_ADDRESS,
+    CONNECTIONS_NETWORK,
+    CONNECTIONS_TOTAL,
+    UNKNOWN_RECIPIENTS,
+    ERRORS,
+    COMMANDS,
+    RECIPIENTS,
+    SIZE,
+    HOPS,
+)

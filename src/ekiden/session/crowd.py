@@ -1,0 +1,51 @@
+"""Crowd: counts who is connected, over all doors and workers, and says when there are too many of one address.
+
+Rules
+1. Counted is from `enter` to `leave`; a refused connection is not counted beyond its refusal.
+2. The counts are in the tally: a worker that is killed gives back what it had.
+3. About 10 µs a connection (`policy.crowding` decides).
+
+Made by the composition root for each configuration; asked by doors once they know the client's address.
+"""
+
+from __future__ import annotations
+
+from ekiden.config.model import Limits
+from ekiden.model.decision import Decision
+from ekiden.model.door import Door
+from ekiden.policy.crowding import OWN, CrowdFacts, crowd_network, decide_connection
+from ekiden.policy.guards import CONNECTIONS_ADDRESS, CONNECTIONS_NETWORK
+from ekiden.policy.networks import NetworkSet
+from ekiden.ports.tally import Tally
+from ekiden.session.guard_report import GuardReport
+
+
+class Crowd:
+    def __init__(self, tally: Tally, report: GuardReport, limits: Limits, trusted: NetworkSet) -> None:
+        self._tally = tally
+        self._report = report
+        self._per_address = limits.connections_per_address
+        self._per_network = limits.connections_per_network
+        self._trusted = trusted
+
+    def enter(self, door: Door, address: str) -> Decision:
+        """Accepted: `leave` must follow, with the same address, when the connection is gone."""
+        network = crowd_network(address)
+        facts = CrowdFacts(
+            address in OWN or address in self._trusted,
+            self._tally.enter(f"at:{address}"),
+            self._tally.enter(f"at:{network}"),
+            self._per_address,
+            self._per_network,
+        )
+        decision = decide_connection(facts)
+        if not decision.accepted:
+            self.leave(address)
+            one = decision.rule == CONNECTIONS_ADDRESS.name
+            guard, who = (CONNECTIONS_ADDRESS, address) if one else (CONNECTIONS_NETWORK, network)
+            self._report.acted(guard, who, decision.reason, door=door.value, client=address)
+        return decision
+
+    def leave(self, address: str) -> None:
+        self._tally.leave(f"at:{address}")
+        self._tally.leave(f"at:{crowd_network(address)}")

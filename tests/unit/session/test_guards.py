@@ -1,0 +1,150 @@
+"""Guards at the doors, from bytes to the reply, with a clock that tests move."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from ekiden.config.model import Limits
+from ekiden.model.door import Door
+from ekiden.model.events import GuardActed
+from ekiden.policy.networks import NetworkSet
+from ekiden.session.crowd import Crowd
+from ekiden.session.guard_report import MOST_A_MINUTE, PAUSE, GuardReport
+from ekiden.storage.memory.tally import MemoryTally
+from tests.fakes.clock import FakeClock
+from tests.fakes.doors import Hall, say
+from tests.fakes.events import CollectingSink
+
+BEGIN = b"EHLO client.test\r\nMAIL FROM:<a@far.test>\r\n"
+
+
+_names = count()
+
+
+@pytest.fixture
+async def hall() -> Hall:
+    hall = Hall(limits=Limits(unknown_recipients=3, errors=1000))
+    await hall.add("bob")
+    return hall
+
+
+async def try_names(hall: Hall, tries: int, *, client: str = "192.0.2.1") -> list[bytes]:
+    """The codes of so many unknown recipients in one session, with one that exists behind them."""
+    wire = hall.knock(Door.RELAY, client=client)
+    await say(wire, BEGIN)
+    codes = [(await say(wire, b"RCPT TO:<nobody%d@example.test>\r\n" % next(_names)))[:3] for _ in range(tries)]
+    assert (await say(wire, b"RCPT TO:<bob@example.test>\r\n"))[:3] == b"250", "who exists is reached as ever"
+    return codes
+
+
+# ---- unknown recipients
+
+
+async def test_after_a_few_unknown_recipients_further_ones_learn_no_more(hall) -> None:
+    assert await try_names(hall, 6) == [b"550"] * 3 + [b"450"] * 3
+    event = hall.events.one(GuardActed)
+    assert (event.guard, event.who, event.client) == ("unknown-recipients", "192.0.2.0/24", "192.0.2.1")
+    assert event.reason == "4 unknown recipients in one session, 3 are allowed"
+
+
+async def test_a_network_that_comes_again_and_again_is_one(hall) -> None:
+    for number in range(10):
+        assert await try_names(hall, 3, client=f"192.0.2.{number}") == [b"550"] * 3
+    assert await try_names(hall, 2, client="192.0.2.99") == [b"450"] * 2
+    assert await try_names(hall, 2, client="192.0.3.1") == [b"550"] * 2
+    hall.clock.advance(3600 * 8 / 7)
+    assert await try_names(hall, 1, client="192.0.2.99") == [b"550"]
+
+
+async def test_one_address_that_is_wrong_is_one_however_often_it_is_tried(hall) -> None:
+    wire = hall.knock(Door.RELAY)
+    await say(wire, BEGIN)
+    for _ in range(40):
+        assert (await say(wire, b"RCPT TO:<Old@example.test>\r\n"))[:3] == b"550"
+
+
+async def test_trusted_networks_and_logins_see_which_address_is_wrong(hall) -> None:
+    assert await try_names(hall, 9, client="10.0.0.7") == [b"550"] * 9
+
+
+async def test_strangers_who_want_to_relay_are_no_harvesters(hall) -> None:
+    wire = hall.knock(Door.RELAY)
+    await say(wire, BEGIN)
+    for number in range(9):
+        assert (await say(wire, b"RCPT TO:<a%d@else.test>\r\n" % number))[:3] == b"550"
+
+
+# ---- connections
+
+
+class Entrance:
+    def __init__(self, **limits: int) -> None:
+        self.clock = FakeClock()
+        self.events = CollectingSink()
+        self.tally = MemoryTally(self.clock)
+        self.limits = Limits(**limits)
+        self.crowd = self.worker(self.tally)
+
+    def worker(self, tally: MemoryTally) -> Crowd:
+        return Crowd(tally, GuardReport(tally, self.events), self.limits, NetworkSet(["10.0.0.0/8"]))
+
+    def rule(self, address: str) -> str:
+        return self.crowd.enter(Door.RELAY, address).rule
+
+
+def test_connections_of_an_address_and_of_its_network() -> None:
+    house = Entrance(connections_per_address=2, connections_per_network=5)
+    assert [house.rule("192.0.2.1") for _ in range(4)] == ["room"] * 2 + ["connections-address"] * 2
+    assert [house.rule("192.0.2.2"), house.rule("192.0.2.3"), house.rule("192.0.2.4")] == ["room"] * 3
+    assert house.rule("192.0.2.5") == "connections-network"
+    assert house.rule("192.0.3.5") == "room"
+    house.crowd.leave("192.0.2.1")
+    assert house.rule("192.0.2.5") == "room", "what was refused is not counted"
+    told = house.events.of(GuardActed)
+    assert [(event.guard, event.who) for event in told] == [
+        ("connections-address", "192.0.2.1"),
+        ("connections-network", "192.0.2.0/24"),
+    ]
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "127.0.0.1", "::1"])
+def test_trusted_networks_and_this_machine_are_exempt(address) -> None:
+    house = Entrance(connections_per_address=1, connections_per_network=1)
+    assert [house.rule(address) for _ in range(9)] == ["exempt"] * 9
+
+
+def test_other_loopback_addresses_are_not() -> None:
+    house = Entrance(connections_per_address=1)
+    assert [house.rule("127.0.0.2") for _ in range(2)] == ["room", "connections-address"]
+
+
+def test_workers_count_together_and_a_dead_one_gives_back() -> None:
+    house = Entrance(connections_per_address=3)
+    second = MemoryTally(house.clock, house.tally)
+    crowd = house.worker(second)
+    for _ in range(3):
+        assert crowd.enter(Door.RELAY, "192.0.2.1").accepted
+    assert house.rule("192.0.2.1") == "connections-address"
+    second.die()
+    assert house.rule("192.0.2.1") == "room"
+
+
+# ---- what is told
+
+
+def test_a_flood_is_told_in_a_few_lines() -> None:
+    house = Entrance(connections_per_address=1)
+    for number in range(500):
+        for _ in range(3):
+            house.rule(f"192.{number >> 8}.{number & 255}.1")
+    assert len(house.events.of(GuardActed)) == MOST_A_MINUTE
+
+
+def test_who_goes_on_is_told_again_after_a_while() -> None:
+    house = Entrance(connections_per_address=1)
+    for _ in range(11):
+        house.rule("192.0.2.1")
+        house.clock.advance(PAUSE / 5)
+    assert len(house.events.of(GuardActed)) == 2
