@@ -61,9 +61,18 @@ def test_many_networks_at_once_are_told_a_few_a_minute() -> None:
         house.knock(f"10.{number // 250}.{number % 250}.1")
     assert len(house.told) == MOST_A_MINUTE
     house.clock.advance(60)
-    house.knock("2001:db8::1")
+    house.knock("10.3.249.1")
     assert house.told[-1].withheld == 1000 - MOST_A_MINUTE
-    assert house.told[-1].network == "2001:db8::/48"
+    assert house.told[-1].count == 2, "its first was withheld, so this is told"
+
+
+def test_a_scan_does_not_hide_a_person() -> None:
+    house = House()
+    for number in range(200):
+        house.knock(f"10.0.{number}.1", what=WrongDoor.HTTP)
+        house.book.refused(Door.RELAY, f"10.1.{number}.1", "denied")
+    house.knock("2001:db8::1")
+    assert (house.told[-1].what, house.told[-1].network) == ("tls", "2001:db8::/48")
 
 
 def test_memory_is_bounded() -> None:
