@@ -178,6 +178,16 @@ async def test_a_last_use_survives_a_removal_of_another_one(directory):
 # SQLite alone
 
 
+async def test_a_use_that_says_nothing_new_costs_no_question(tmp_path):
+    directory = SqliteDirectory(tmp_path / "directory.db")
+    await directory.add_account(account(YOU, app_passwords=(phone(),)))
+    await directory.app_password_used(YOU, "k1", NOW, "192.0.2.1")
+    assert not directory._last_use.is_news(YOU, "k1", NOW + 3599, "192.0.2.1")
+    assert directory._last_use.is_news(YOU, "k1", NOW + 3600, "192.0.2.1")
+    assert directory._last_use.is_news(YOU, "k2", NOW, "192.0.2.1")
+    directory.close()
+
+
 async def test_a_use_that_can_not_be_noted_is_no_fault(tmp_path):
     directory = SqliteDirectory(tmp_path / "directory.db")
     await directory.add_account(account(YOU, app_passwords=(phone(),)))

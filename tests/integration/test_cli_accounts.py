@@ -139,6 +139,12 @@ def test_a_password_of_before_or_of_the_postmasters_list_is_refused_with_the_rea
     assert house.events() == told
 
 
+def test_the_servers_name_is_what_guessers_try_first(tmp_path):
+    house = House(tmp_path, CONFIG.replace("mail.example.test", "harbourmaster.test"))
+    house.add("you@example.test", "harbourmaster1", status=1)
+    assert "the address or the name of the server" in house.errors
+
+
 def test_an_existing_account_is_not_overwritten(house):
     house.add("you@example.test")
     house.add("you@example.test", "quick fox 9 hedges", status=1)

@@ -143,7 +143,7 @@ class Authenticator:
         left = until - self._clock.now()
         if until and left <= 0:
             return LoginResult(None, LoginReason.TOO_OLD, account.name)
-        soon = until if left < password_policy.WARN_SECONDS else 0.0
+        soon = until if left < password_policy.WARN_SECONDS else 0
         return LoginResult(account, LoginReason.OK, account.name, password_until=soon)
 
     def _with_app_password(

@@ -38,7 +38,7 @@ class LoginResult(NamedTuple):
     reason: LoginReason
     name: str = ""
     app_password: str = ""
-    password_until: float = 0.0
+    password_until: float = 0
 
     @property
     def try_later(self) -> bool:

@@ -96,7 +96,7 @@ class LoginSucceeded(Event, tag="login.succeeded", kw_only=True):
     mechanism: str
     tls: str = ""
     app_password: str = ""
-    password_until: float = 0.0
+    password_until: float = 0  # not 0.0, of which there are many: left out of a line is what is the default itself
 
 
 class LoginFailed(Event, tag="login.failed", kw_only=True):
