@@ -34,19 +34,25 @@ V2 = (
 
 
 class Gate:
-    denied = b"denied\n"
     tls_first = b"TLS first\n"
 
     def __init__(self) -> None:
         self.proxy = False
         self.closed_to = ""
+        self.inside: list[str] = []
         self.told: list[tuple[str, str]] = []
 
     def expects_header(self, address: str) -> bool:
         return self.proxy
 
-    def admits(self, address: str) -> bool:
-        return address != self.closed_to
+    def enter(self, address: str) -> bytes | None:
+        if address == self.closed_to:
+            return b"denied\n"
+        self.inside.append(address)
+        return None
+
+    def left(self, address: str) -> None:
+        self.inside.remove(address)
 
     def refused(self, address: str, rule: str, detail: str) -> None:
         self.told.append((address, rule))
@@ -96,6 +102,7 @@ def test_plain_octets_get_one_line(run: Callable[[Body], None], octets: bytes) -
         if len(octets) < 1000:  # who goes on and on may be reset before he reads
             assert answer == b"TLS first\n"
         await bench.doors.wires.empty()
+        assert gate.inside == []
         assert gate.told == [("127.0.0.1", "plain")]
         assert bench.talkers == []
         assert bench.events.events == []
@@ -113,6 +120,7 @@ def test_other_protocols_get_nothing(run: Callable[[Body], None], octets: bytes,
         answer = await in_thread(say, await open_door(bench, gate), octets)
         assert answer in (b"", b"RESET")
         await bench.doors.wires.empty()
+        assert gate.inside == []
         assert gate.told == [("127.0.0.1", what)]
 
     run(body)
@@ -131,6 +139,7 @@ def test_who_is_silent_for_ten_seconds_is_told(run: Callable[[Body], None]) -> N
             assert len(bench.doors.wires) == 1, "it may still be reading"
             tick(bench, LEAVING + 1)
             await bench.doors.wires.empty()
+        assert gate.inside == []
 
     run(body)
 
@@ -141,6 +150,7 @@ def test_who_hangs_up_without_a_word_is_no_event(run: Callable[[Body], None]) ->
         with socket.create_connection(await open_door(bench, gate), timeout=15):
             await arrived(bench)
         await bench.doors.wires.empty()
+        assert gate.inside == []
         assert gate.told == []
         assert bench.events.events == []
 
@@ -153,6 +163,7 @@ def test_who_is_not_admitted_is_closed_before_tls(run: Callable[[Body], None]) -
         gate.closed_to = "127.0.0.1"
         assert await in_thread(say, await open_door(bench, gate), b"") in (b"", b"RESET")
         await bench.doors.wires.empty()
+        assert gate.inside == []
         assert bench.talkers == []
 
     run(body)
@@ -199,6 +210,8 @@ def test_a_proxy_names_the_client_before_tls(
         assert (talker.wire.peer.address, talker.wire.peer.port) == ("192.0.2.77", 4000)
         assert (talker.wire.local.address, talker.wire.local.port) == ("198.51.100.25", 465)
         assert gate.told == []
+        await bench.doors.wires.empty()
+        assert gate.inside == []
 
     run(body)
 
@@ -219,6 +232,7 @@ def test_what_comes_from_a_proxy(
         gate.proxy = True
         assert await in_thread(say, await open_door(bench, gate), octets) in (b"", b"RESET")
         await bench.doors.wires.empty()
+        assert gate.inside == []
         assert gate.told == [told]
 
     run(body)
@@ -231,6 +245,7 @@ def test_the_named_client_is_the_one_who_is_admitted(run: Callable[[Body], None]
         gate.closed_to = "192.0.2.77"
         assert await in_thread(say, await open_door(bench, gate), V1 + b"\x16\x03\x01") in (b"", b"RESET")
         await bench.doors.wires.empty()
+        assert gate.inside == []
         assert bench.talkers == []
 
     run(body)
@@ -247,6 +262,7 @@ def test_a_proxy_without_a_header_is_cut_off_in_time(run: Callable[[Body], None]
             assert gate.told == [("127.0.0.1", "proxy-header-missing")]
             assert await in_thread(all_of, connection) in (b"", b"RESET")
         await bench.doors.wires.empty()
+        assert gate.inside == []
 
     run(body)
 

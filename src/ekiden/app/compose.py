@@ -60,10 +60,12 @@ from ekiden.net.listener import Doors, DoorService
 from ekiden.net.resolver import DnsResolver
 from ekiden.net.tls import door_side
 from ekiden.net.wire import TlsSide
+from ekiden.policy.crowding import exempt, room_of
 from ekiden.policy.descriptors import outbound_connections
 from ekiden.policy.next_hop import NextHops
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ServerUser
+from ekiden.session.crowd import Crowd
 from ekiden.session.doorway import Doorway
 from ekiden.session.gate import DoorGate
 from ekiden.session.guard_report import GuardReport
@@ -259,13 +261,14 @@ class Works:
             [domain.name for domain in config.domain],
             max_age_days=config.passwords.max_age_days,
         )
-        gates = {door: DoorGate(door, config.doors.of(door), self.knocks) for door in Door}
+        crowd = Crowd(self.tally, self.guards, config.limits, exempt(config, read_neighbourhood()))
+        gates = {door: DoorGate(door, config.doors.of(door), self.knocks, crowd) for door in Door}
         services = {
             door: DoorService(
                 self._users(door, config, authenticator, fresh, probe, tls, gates[door]),
                 _SMTP_FULL if DOORS[door].speaks == "SMTP" else _POP3_FULL,
                 tls,
-                config.limits.sessions,
+                room_of(door, config.limits.sessions),
                 gates[door],
             )
             for door in Door

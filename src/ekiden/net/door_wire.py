@@ -31,17 +31,32 @@ _NOTHING: Final = b""
 class DoorWire(StreamWire):
     """`shook_hands`: a handshake of an implicit-TLS door began."""
 
-    __slots__ = ("_fresh", "_gate", "_header", "_named", "_porch", "_waited", "shook_hands")
+    __slots__ = ("_entered", "_fresh", "_gate", "_header", "_named", "_porch", "_waited", "shook_hands")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: WireOwner, tls_side: TlsSide | None, gate: Gate) -> None:
         super().__init__(loop, owner, tls_side)
         self.shook_hands = False
         self._gate = gate
+        self._entered: str | None = None
         self._fresh = True  # nothing was read yet
         self._header: HeaderReader | None = None
         self._named: ProxyHeader | None = None
         self._porch: Porch | None = None
         self._waited = 0
+
+    def enter(self) -> bytes | None:
+        """Asks the gate, once it is known who the client is: None, or what is to be said."""
+        address = self.peer.address
+        refusal = self._gate.enter(address)
+        if refusal is None:
+            self._entered = address
+        return refusal
+
+    def _finish(self, error: Exception | None) -> None:
+        if self._entered is not None:
+            address, self._entered = self._entered, None
+            self._gate.left(address)
+        super()._finish(error)
 
     # ---- implicit TLS
 
@@ -51,7 +66,7 @@ class DoorWire(StreamWire):
         self._made = True
         self._owner.made(self)
         address = self.peer.address
-        if self._closing or not (self._gate.expects_header(address) or self._gate.admits(address)):
+        if self._closing or not (self._gate.expects_header(address) or self.enter() is None):
             self._closing = True
             connection.close()
             self._finish(None)
@@ -60,7 +75,7 @@ class DoorWire(StreamWire):
 
     def named(self, header: ProxyHeader) -> bool:
         self._name(header)
-        return self._gate.admits(self.peer.address)
+        return self.enter() is None
 
     def shake_hands(self, connection: socket.socket) -> None:
         assert self._tls_side is not None

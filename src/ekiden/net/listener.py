@@ -274,8 +274,10 @@ class _Visit:
         service = self._service
         if self._over:
             return Refusal(service.refusal)
-        if not self._door.implicit and not service.gate.admits(wire.peer.address):  # else asked in the porch
-            return Refusal(service.gate.denied)
+        if not self._door.implicit and isinstance(wire, DoorWire):  # else asked in the porch
+            refusal = wire.enter()
+            if refusal is not None:
+                return Refusal(refusal)
         return service.make_user()
 
     def closed(self, wire: StreamWire, error: Exception | None) -> None:

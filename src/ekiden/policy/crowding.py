@@ -2,7 +2,8 @@
 greeted.
 
 Rules, in the order in which they are asked (the names are stable; events show them)
-1. `exempt`               a trusted network, or a program of this machine (127.0.0.1, ::1).
+1. `exempt`               who speaks for many: a trusted network, a program of this machine (127.0.0.1, ::1: a webmail),
+                          a gateway behind which clients share one address.
 2. `connections-address`  the address has more than `limits.connections_per_address`.
 3. `connections-network`  its network has more than `limits.connections_per_network`: IPv4 /24, IPv6 /56, what providers
                           give to one customer.
@@ -17,15 +18,17 @@ import ipaddress
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from ekiden.config.model import Config
 from ekiden.model.decision import Decision, Verdict
 from ekiden.model.door import Door
 from ekiden.model.reply import Reply
 from ekiden.policy.guards import CONNECTIONS_ADDRESS, CONNECTIONS_NETWORK
-from ekiden.policy.networks import parse_address
+from ekiden.policy.networks import NetworkSet, parse_address
+from ekiden.policy.trusted import Neighbourhood, net_of
 
 IPV6_BITS: Final = 56
-#: Programs of this machine: a webmail on it speaks for many people.
-OWN: Final = frozenset({"127.0.0.1", "::1"})
+#: Programs of this machine.
+OWN: Final = ("127.0.0.1/32", "::1/128")
 #: The part of all connections that is kept for those who send.
 RESERVE: Final = 10
 _RESERVED_FOR: Final = frozenset({Door.SUBMISSION, Door.SUBMISSIONS})
@@ -35,9 +38,9 @@ FROM_NETWORK: Final = Reply(421, "4.7.0", "Too many connections from your networ
 
 
 class CrowdFacts(NamedTuple):
-    """Connections now, this one included, and the limits. `trusted`: of the client's address."""
+    """Connections now, this one included, and the limits. `exempt`: the client's address is."""
 
-    trusted: bool
+    exempt: bool
     address: int
     network: int
     per_address: int
@@ -45,7 +48,7 @@ class CrowdFacts(NamedTuple):
 
 
 def decide_connection(facts: CrowdFacts) -> Decision:
-    if facts.trusted:
+    if facts.exempt:
         return _EXEMPT
     if 0 < facts.per_address < facts.address:
         reason = f"{facts.address} connections from one address, {facts.per_address} are allowed"
@@ -56,8 +59,15 @@ def decide_connection(facts: CrowdFacts) -> Decision:
     return _ROOM
 
 
-_EXEMPT: Final = Decision(Verdict.ACCEPT, "exempt", "trusted, or of this machine")
+_EXEMPT: Final = Decision(Verdict.ACCEPT, "exempt", "it speaks for many")
 _ROOM: Final = Decision(Verdict.ACCEPT, "room", "not too many connections")
+
+
+def exempt(config: Config, neighbourhood: Neighbourhood) -> NetworkSet:
+    """Rule 1. Being counted protects us less than being refused would harm them; the worker's own limit holds."""
+    trusted = (net_of(entry) for entry in config.relay.trusted_networks)
+    shared = (entry.address for entry in neighbourhood.shared)
+    return NetworkSet([*OWN, *trusted, *neighbourhood.gateways, *shared])
 
 
 def room_of(door: Door, sessions: int) -> int:

@@ -23,7 +23,7 @@ class Guard(NamedTuple):
 CONNECTIONS_ADDRESS: Final = Guard(
     "connections-address",
     "One address has so many connections at once, at all doors and over all workers; further ones get 421. "
-    "Trusted networks and programs of this machine are exempt.",
+    "Exempt is who speaks for many: trusted networks, programs of this machine, gateways of this machine's networks.",
     "guard.acted",
     ("limits.connections_per_address", "relay.trusted_networks"),
 )

@@ -1,8 +1,9 @@
 """Gate: who may come in at a door, and who is told that it is the wrong one.
 
 Contract
-1. Asked once a connection, with the client's address: behind a listed proxy the one that the PROXY header names.
-2. `admits`, `refused` and `wrong` tell the postmaster themselves (bounded: a scanner fills no log); the caller closes.
+1. Asked once a connection, with the client's address: behind a listed proxy the one that the PROXY header names. Who
+   was let in is told to have `left` when the connection is gone, once, with the same address.
+2. `enter`, `refused` and `wrong` tell the postmaster themselves (bounded: a scanner fills no log); the caller closes.
 3. Nothing here waits.
 """
 
@@ -15,17 +16,16 @@ from ekiden.model.wrong_door import WrongDoor
 
 class Gate(Protocol):
     @property
-    def denied(self) -> bytes:
-        """What a client hears that is not admitted, where that can be said in the clear."""
-
-    @property
     def tls_first(self) -> bytes:
         """What a client hears in the clear that does not begin with TLS behind a door that does."""
 
     def expects_header(self, address: str) -> bool:
         """It is a listed proxy: the connection must begin with a PROXY header."""
 
-    def admits(self, address: str) -> bool: ...
+    def enter(self, address: str) -> bytes | None:
+        """None: let in. Else what the client hears, where that can be said in the clear."""
+
+    def left(self, address: str) -> None: ...
 
     def refused(self, address: str, rule: str, detail: str) -> None:
         """A listed proxy broke its word."""
@@ -36,14 +36,16 @@ class Gate(Protocol):
 class OpenGate:
     """Everybody may come in, nobody is told: for benches and tests."""
 
-    denied: Final = b""
     tls_first: Final = b""
 
     def expects_header(self, address: str) -> bool:
         return False
 
-    def admits(self, address: str) -> bool:
-        return True
+    def enter(self, address: str) -> bytes | None:
+        return None
+
+    def left(self, address: str) -> None:
+        """Nobody counts."""
 
     def refused(self, address: str, rule: str, detail: str) -> None:
         """Nobody asks."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from ekiden.config.model import Limits
 from ekiden.model.decision import Decision
 from ekiden.model.door import Door
-from ekiden.policy.crowding import OWN, CrowdFacts, crowd_network, decide_connection
+from ekiden.policy.crowding import CrowdFacts, crowd_network, decide_connection
 from ekiden.policy.guards import CONNECTIONS_ADDRESS, CONNECTIONS_NETWORK
 from ekiden.policy.networks import NetworkSet
 from ekiden.ports.tally import Tally
@@ -21,18 +21,20 @@ from ekiden.session.guard_report import GuardReport
 
 
 class Crowd:
-    def __init__(self, tally: Tally, report: GuardReport, limits: Limits, trusted: NetworkSet) -> None:
+    """`exempt`: see `policy.crowding.exempt`."""
+
+    def __init__(self, tally: Tally, report: GuardReport, limits: Limits, exempt: NetworkSet) -> None:
         self._tally = tally
         self._report = report
         self._per_address = limits.connections_per_address
         self._per_network = limits.connections_per_network
-        self._trusted = trusted
+        self._exempt = exempt
 
     def enter(self, door: Door, address: str) -> Decision:
         """Accepted: `leave` must follow, with the same address, when the connection is gone."""
         network = crowd_network(address)
         facts = CrowdFacts(
-            address in OWN or address in self._trusted,
+            address in self._exempt,
             self._tally.enter(f"at:{address}"),
             self._tally.enter(f"at:{network}"),
             self._per_address,

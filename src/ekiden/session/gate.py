@@ -14,6 +14,7 @@ from ekiden.model.reply import Reply
 from ekiden.model.wrong_door import WrongDoor
 from ekiden.policy.doors import REFUSED, DoorNetworks, may_enter
 from ekiden.proto.pop3 import replies as pop3
+from ekiden.session.crowd import Crowd
 from ekiden.session.knocks import KnockBook
 
 #: RFC 5321 §3.1: 554 in place of the greeting.
@@ -25,26 +26,35 @@ _DENIED_POP3: Final = pop3.err(REFUSED.text)
 
 
 class DoorGate:
-    """`networks` serve `explain`, too."""
+    """`networks` serve `explain`, too. `crowd` None: connections are not counted."""
 
-    def __init__(self, door: Door, rules: DoorRules, book: KnockBook) -> None:
+    def __init__(self, door: Door, rules: DoorRules, book: KnockBook, crowd: Crowd | None = None) -> None:
         self.networks = DoorNetworks(rules)
-        smtp = DOORS[door].speaks == "SMTP"
-        self.denied = REFUSED.wire if smtp else _DENIED_POP3.wire
+        smtp = self._smtp = DOORS[door].speaks == "SMTP"
         self.tls_first = _TLS_FIRST_SMTP.wire if smtp else _TLS_FIRST_POP3.wire
         self._door = door
         self._book = book
+        self._crowd = crowd
 
     def expects_header(self, address: str) -> bool:
         return address in self.networks.proxies
 
-    def admits(self, address: str) -> bool:
-        if self.networks.open_to_all:
-            return True
-        decision = may_enter(self.networks, address)
-        if not decision.accepted:
-            self._book.refused(self._door, address, decision.rule)
-        return decision.accepted
+    def enter(self, address: str) -> bytes | None:
+        if not self.networks.open_to_all:
+            decision = may_enter(self.networks, address)
+            if not decision.accepted:
+                self._book.refused(self._door, address, decision.rule)
+                return REFUSED.wire if self._smtp else _DENIED_POP3.wire
+        if self._crowd is None:
+            return None
+        decision = self._crowd.enter(self._door, address)
+        if decision.reply is None:
+            return None
+        return decision.reply.wire if self._smtp else pop3.err(decision.reply.text, "SYS/TEMP").wire
+
+    def left(self, address: str) -> None:
+        if self._crowd is not None:
+            self._crowd.leave(address)
 
     def refused(self, address: str, rule: str, detail: str) -> None:
         self._book.refused(self._door, address, rule, detail)

@@ -22,7 +22,6 @@ HELLO = b"\x16\x03\x01\x02\x00\x01\x00"
 
 
 class Gate:
-    denied = b""
     tls_first = b""
 
     def __init__(self, *, proxy: bool) -> None:
@@ -33,8 +32,11 @@ class Gate:
         assert address == "192.0.2.1"
         return self.proxy
 
-    def admits(self, address: str) -> bool:
+    def enter(self, address: str) -> bytes | None:
         raise AssertionError("the owner asks that")
+
+    def left(self, address: str) -> None:
+        raise AssertionError("nobody was let in")
 
     def refused(self, address: str, rule: str, detail: str) -> None:
         self.told.append((address, rule))

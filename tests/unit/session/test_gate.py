@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ekiden.config.model import DoorRules, Doors, Relay
+from ekiden.config.model import DoorRules, Doors, Limits, Relay
 from ekiden.model.door import Door
 from ekiden.model.events import DoorRefused, DoorWrong
+from ekiden.policy.networks import NetworkSet
+from ekiden.session.crowd import Crowd
 from ekiden.session.gate import DoorGate
+from ekiden.session.guard_report import GuardReport
 from ekiden.session.knocks import KnockBook
+from ekiden.storage.memory.tally import MemoryTally
 from tests.fakes.clock import FakeClock
 from tests.fakes.doors import Hall, say
 from tests.fakes.events import CollectingSink
@@ -24,12 +28,31 @@ def gate(door: Door, rules: DoorRules = RULES) -> tuple[DoorGate, CollectingSink
 
 def test_who_is_not_admitted_is_told_and_noted() -> None:
     relay, events = gate(Door.RELAY)
-    assert relay.admits("203.0.113.1")
-    assert not relay.admits("192.0.2.1")
+    assert relay.enter("203.0.113.1") is None
+    assert relay.enter("192.0.2.1") == b"554 5.7.1 Your address may not use this door\r\n"
     event = events.one(DoorRefused)
     assert (event.door, event.client, event.rule) == ("relay", "192.0.2.1", "denied")
-    assert relay.denied == b"554 5.7.1 Your address may not use this door\r\n"
-    assert gate(Door.POP3)[0].denied == b"-ERR Your address may not use this door\r\n"
+    assert gate(Door.POP3)[0].enter("192.0.2.1") == b"-ERR Your address may not use this door\r\n"
+
+
+@pytest.mark.parametrize(
+    ("door", "refusal"),
+    [
+        (Door.RELAY, b"421 4.7.0 Too many connections from your address, please try again later\r\n"),
+        (Door.POP3, b"-ERR [SYS/TEMP] Too many connections from your address, please try again later\r\n"),
+    ],
+)
+def test_who_has_too_many_connections_is_told_at_every_door(door: Door, refusal: bytes) -> None:
+    clock, events = FakeClock(), CollectingSink()
+    tally = MemoryTally(clock)
+    crowd = Crowd(tally, GuardReport(tally, events), Limits(connections_per_address=2), NetworkSet(()))
+    first, second = (DoorGate(each, RULES, KnockBook(clock, events), crowd) for each in (door, Door.SUBMISSIONS))
+    assert first.enter("192.0.2.1") == gate(door)[0].enter("192.0.2.1"), "who is denied is not counted"
+    assert second.enter("203.0.113.1") is None
+    assert second.enter("203.0.113.1") is None
+    assert first.enter("203.0.113.1") == refusal
+    second.left("203.0.113.1")
+    assert first.enter("203.0.113.1") is None
 
 
 def test_what_who_speaks_in_the_clear_is_told() -> None:

@@ -6,10 +6,11 @@ from itertools import count
 
 import pytest
 
-from ekiden.config.model import Limits
+from ekiden.config.model import Config, Limits, Relay
 from ekiden.model.door import Door
 from ekiden.model.events import GuardActed
-from ekiden.policy.networks import NetworkSet
+from ekiden.policy.crowding import exempt
+from ekiden.policy.trusted import Neighbourhood, SharedAddress
 from ekiden.session.crowd import Crowd
 from ekiden.session.guard_report import MOST_A_MINUTE, PAUSE, GuardReport
 from ekiden.storage.memory.tally import MemoryTally
@@ -17,6 +18,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.doors import Hall, say
 from tests.fakes.events import CollectingSink
 
+CONFIG = Config(hostname="-", data_dir="-", relay=Relay(trusted_networks=("10.0.0.0/8",)))
+NEIGHBOURHOOD = Neighbourhood(frozenset({"172.18.0.1"}), (SharedAddress("172.17.0.1", "the gateway of docker0"),))
 BEGIN = b"EHLO client.test\r\nMAIL FROM:<a@far.test>\r\n"
 
 
@@ -88,7 +91,7 @@ class Entrance:
         self.crowd = self.worker(self.tally)
 
     def worker(self, tally: MemoryTally) -> Crowd:
-        return Crowd(tally, GuardReport(tally, self.events), self.limits, NetworkSet(["10.0.0.0/8"]))
+        return Crowd(tally, GuardReport(tally, self.events), self.limits, exempt(CONFIG, NEIGHBOURHOOD))
 
     def rule(self, address: str) -> str:
         return self.crowd.enter(Door.RELAY, address).rule
@@ -109,8 +112,8 @@ def test_connections_of_an_address_and_of_its_network() -> None:
     ]
 
 
-@pytest.mark.parametrize("address", ["10.1.2.3", "127.0.0.1", "::1"])
-def test_trusted_networks_and_this_machine_are_exempt(address) -> None:
+@pytest.mark.parametrize("address", ["10.1.2.3", "127.0.0.1", "::1", "172.17.0.1", "172.18.0.1"])
+def test_who_speaks_for_many_is_exempt(address) -> None:
     house = Entrance(connections_per_address=1, connections_per_network=1)
     assert [house.rule(address) for _ in range(9)] == ["exempt"] * 9
 

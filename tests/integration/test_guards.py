@@ -1,0 +1,118 @@
+"""Guards on a running server with two workers: what they count together, and what is left after one is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import smtplib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ekiden.lab.server import LabServer
+from tests.integration.test_supervisor import PATIENCE, events, until, workers
+
+#: Not exempt: only 127.0.0.1 is this machine's own.
+CLIENT = "127.0.0.9"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LabServer]:
+    made = LabServer(tmp_path / "home", "example.test", workers=2)
+    yield made
+    made.kill()
+
+
+def start(server: LabServer, limits: str) -> None:
+    server.tables = f"[limits]\n{limits}\n"
+    server.prepare()
+    server.start()
+
+
+def knock(server: LabServer, door: str = "relay", client: str = CLIENT) -> tuple[socket.socket, bytes]:
+    """A connection, and the first line."""
+    connection = socket.create_connection(("127.0.0.1", server.ports[door]), PATIENCE, source_address=(client, 0))
+    return connection, connection.recv(1000)
+
+
+def enter(server: LabServer, count: int, client: str = CLIENT) -> list[socket.socket]:
+    entered = []
+    for _ in range(count):
+        connection, line = knock(server, client=client)
+        assert line.startswith(b"220 ")
+        entered.append(connection)
+    return entered
+
+
+def is_refused(server: LabServer, door: str = "relay", client: str = CLIENT) -> bool:
+    connection, line = knock(server, door, client)
+    with connection:
+        if line.startswith((b"220 ", b"+OK")):
+            return False
+        assert b"Too many connections from your" in line
+        assert connection.recv(1000) == b""
+        return True
+
+
+def test_connections_are_counted_over_all_workers_and_doors(server: LabServer) -> None:
+    start(server, "connections_per_address = 6\nconnections_per_network = 8")
+    entered = enter(server, 6)
+    assert is_refused(server)
+    assert is_refused(server, "submission")
+    assert is_refused(server, "pop3")
+    entered += enter(server, 2, "127.0.0.10")
+    assert is_refused(server, client="127.0.0.11"), "the network is full"
+    assert not is_refused(server, client="127.0.0.1"), "this machine's own programs are exempt"
+    entered.pop(0).close()
+    until(lambda: not is_refused(server, client="127.0.0.11"))
+    for connection in entered:
+        connection.close()
+    until(lambda: not is_refused(server))
+    told = until(lambda: events(server, "guard.acted"))
+    assert {event["guard"] for event in told} == {"connections-address", "connections-network"}
+    assert len(told) == 2, "one line each, however often"
+
+
+def test_a_killed_worker_gives_back_its_connections(server: LabServer) -> None:
+    start(server, "connections_per_address = 6")
+    entered = enter(server, 6)
+    assert is_refused(server)
+    for pid in workers(server):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(events(server, "worker-started")) == 4)
+    until(lambda: not is_refused(server))
+    entered += enter(server, 6)
+    assert is_refused(server)
+    for connection in entered:
+        connection.close()
+
+
+def names(server: LabServer, count: int, first: int) -> list[int]:
+    """The codes of so many recipients that do not exist, each in a session of its own."""
+    return [ask(server, f"nobody{number}") for number in range(first, first + count)]
+
+
+def ask(server: LabServer, name: str) -> int:
+    client: Any = smtplib.SMTP("127.0.0.1", server.ports["relay"], "client.test", PATIENCE, (CLIENT, 0))
+    with client:
+        client.ehlo()
+        client.mail("a@far.test")
+        code: int = client.rcpt(f"{name}@example.test")[0]
+        return code
+
+
+def test_harvesting_is_remembered_over_workers_and_restarts(server: LabServer) -> None:
+    start(server, "unknown_recipients = 2")
+    assert names(server, 20, 0) == [550] * 20
+    assert names(server, 2, 20) == [450] * 2
+    assert ask(server, "postmaster") == 250
+    for pid in workers(server):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(events(server, "worker-started")) == 4)
+    assert names(server, 2, 30) == [450] * 2, "a killed worker takes no count with it"
+    assert server.stop() == 0
+    server.start()
+    assert names(server, 2, 40) == [450] * 2, "nor does a restart"
