@@ -86,12 +86,26 @@ TURN = Cause(
     "its turn has not come",
     "wait; `ekiden queue shape` shows what else is due, `ekiden queue sites` what is slow",
 )
+CROWDED = Cause(
+    "crowded",
+    "all connections of this server are in use",
+    "wait; if it stays so, allow the server more open files (`LimitNOFILE` in its unit), or add `workers`",
+)
 OURS = Cause(
     "ours",
     "this server is in trouble itself",
     "read the log (`fault.internal`): a disk, a file or an address of this machine is wrong",
 )
 
+#: A site's state -> why its letters wait for a connection.
+_NO_CONNECTION: Final = {"slots": LIMITS, "limits": LIMITS, "crowded": CROWDED}
+#: Our own words for what letters were not tried for.
+_OUR_LIMITS: Final = (
+    "a minute are used up",
+    "connections that it may have",
+    "connections that the site may have",
+    "many letters for the same place",
+)
 #: Our own words for what is wrong here, and no next hop's fault.
 _OUR_FAULTS: Final = (
     "internal fault, incident",
@@ -123,7 +137,8 @@ def error_of(leg: Leg) -> str:
 
 
 def state_of(leg: Leg, known: Hindrances, now: float) -> str:
-    """In a word: `held`, `being tried`, `suspended`, `resting`, `limited` (its site is), `due` or `waiting`."""
+    """In a word: `held`, `being tried`, `suspended`, `resting`, `limited` (its site is), `crowded` (the server
+    is), `due` or `waiting`."""
     if leg.state is LegState.HELD:
         return "held"
     if leg.state is LegState.CLAIMED or leg.next_attempt is None:
@@ -134,8 +149,8 @@ def state_of(leg: Leg, known: Hindrances, now: float) -> str:
         return "suspended"
     if site is not None and state == "resting" and leg.next_attempt - _SLACK <= (site.until or 0.0) > now:
         return "resting"
-    if state in ("slots", "limits") and (leg.next_attempt <= now or not leg.attempts):
-        return "limited"
+    if state in _NO_CONNECTION and (leg.next_attempt <= now or not leg.attempts):
+        return "crowded" if state == "crowded" else "limited"
     return "due" if leg.next_attempt <= now else "waiting"
 
 
@@ -149,9 +164,11 @@ def cause_of(leg: Leg, known: Hindrances, now: float) -> Cause | None:
             return SUSPENDED
         case "being tried":
             site = known.site_of(leg.next_hop)
-            return LIMITS if site is not None and site.state in ("slots", "limits") else None
+            return _NO_CONNECTION.get(site.state) if site is not None else None
         case "limited":
             return LIMITS
+        case "crowded":
+            return CROWDED
         case "resting" if not (error and leg.attempts):
             return RESTING
         case "due" if not error:
@@ -167,6 +184,10 @@ def judge(error: str) -> Cause:
         return OURS
     if any(words in text for words in _OUR_LOGIN):
         return LOGIN
+    if status == "4.4.5" and any(words in text for words in _OUR_LIMITS):
+        return LIMITS
+    if status == "4.4.5" and "connections that this server can have" in text:
+        return CROWDED
     if "(at starttls)" in text:
         return TLS
     return _BY_STATUS.get(status, REFUSED)

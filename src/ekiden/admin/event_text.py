@@ -203,6 +203,11 @@ def _attempt_finished(e: events.AttemptFinished) -> str:
     return f"attempt {e.attempt} of the letter {e.letter} by {e.next_hop}: {outcomes}{_why(e.reply)}"
 
 
+def _attempt_skipped(e: events.AttemptSkipped) -> str:
+    outcomes = ", ".join(f"{count} {kind}" for kind, count in e.outcomes.items())
+    return f"no attempt of the letter {e.letter} by {e.next_hop}: {outcomes}{_why(e.reason)}"
+
+
 def _possible_duplicate(e: events.PossibleDuplicate) -> str:
     where = e.remote or e.next_hop
     return f"the letter {e.letter} may reach {_many(e.recipients, 'recipient')} at {where} twice{_why(e.reason)}"
@@ -298,6 +303,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.LetterAccepted: _letter_accepted,
     events.LetterRefused: _letter_refused,
     events.AttemptFinished: _attempt_finished,
+    events.AttemptSkipped: _attempt_skipped,
     events.PossibleDuplicate: _possible_duplicate,
     events.ClaimsFreed: _claims_freed,
     events.SiteState: _site_state,

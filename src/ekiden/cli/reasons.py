@@ -59,7 +59,7 @@ def why_text(leg: Leg, known: Hindrances, now: float) -> str:
             if suspension is not None:
                 return f"{title}: {suspension_text(suspension)}; it goes when that ends"
             return f"{title}: {site.site}: {site.reason}; it goes when that ends" if site is not None else title
-        case "limited":
+        case "limited" | "crowded":
             return f"{title}: {site.reason}" if site is not None else title
         case "resting" if site is not None:
             rests = f"until {local_time(site.until or now)}; the last failure: {site.reason}"
@@ -79,6 +79,8 @@ def hindered_text(status: SiteStatus | None, now: float) -> str:
             return f"rests, {span(left)}" if left > 0 else "rested, is tried"
         case "slots" | "limits":
             return "at its limits"
+        case "crowded":
+            return "no connection left"
         case other:
             return other
 
@@ -96,7 +98,8 @@ def site_row(status: SiteStatus, waiting: int, now: float) -> tuple[str, ...]:
 
 
 def site_json(status: SiteStatus, waiting: int) -> dict[str, Any]:
-    """`state`: resting, suspended, slots (other workers have them), limits. `connections`: at once, at most; null: not
+    """`state`: resting, suspended, slots (other workers have them), limits, crowded (the
+    worker has no connection left). `connections`: at once, at most; null: not
     known. `waiting`: legs of `next_hops`."""
     return {
         "site": status.site,

@@ -13,7 +13,7 @@ seconds. Changed by `site` only.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ekiden.policy.rest import LONGEST, Rest
 
@@ -27,6 +27,18 @@ class Bar(Enum):
     PROBED = "probed"
     SLOTS = "slots"
     SUSPENDED = "suspended"
+
+
+class NotNow(NamedTuple):
+    """Why letters are not tried now: an enhanced status code, and words that a sender may read, too."""
+
+    status: str
+    text: str
+
+
+#: RFC 3463 §3.4: system not accepting network messages (shutdown, maintenance). §3.5: mail system congestion.
+CLOSED: Final = "4.3.2"
+CONGESTED: Final = "4.4.5"
 
 
 class Barrier:
@@ -46,6 +58,18 @@ class Barrier:
     @property
     def last_failure(self) -> str:
         return self._rest.reason
+
+    @property
+    def not_now(self) -> NotNow:
+        """Of a bar: what is told of letters that wait for it. A rest is told with the status of what it came from."""
+        match self.bar:
+            case Bar.SLOTS:
+                status = CONGESTED
+            case Bar.SUSPENDED:
+                status = CLOSED
+            case _:
+                status = self._rest.reason.partition(" ")[2].partition(" ")[0]
+        return NotNow(status, self.reason)
 
     def seconds_left(self, now: float) -> float:
         """How long a letter that is put back should wait at least."""

@@ -46,8 +46,8 @@ class BerthOwner(ConnectionOwner, Protocol):
 
 class Berths:
     """One a site. `opening`: connections that are being opened. `open_after`: monotonic seconds; none more before that.
-    `is_short`: no slot was to be had, which is asked again after `_slot_after`. `wake`: there is room again in this
-    worker."""
+    `is_short`: no slot was to be had, which is asked again after `_slot_after`. `is_crowded`: no room was in this
+    worker. `wake`: there is room again."""
 
     def __init__(
         self, owner: BerthOwner, name: str, rules: SiteRules, surroundings: Surroundings, wake: Callable[[], None]
@@ -60,6 +60,7 @@ class Berths:
         self._name = name
         self._wake = wake
         self.is_short = False
+        self.is_crowded = False
         self._slot_after = 0.0
         self._spare: Berth | None = None
         self._road_is_new = False
@@ -96,7 +97,9 @@ class Berths:
         berth = spare or Berth()
         berth.place = around.budget.take(standing, now, self._wake, berth.cut)
         if berth.place is None:
+            self.is_crowded = True
             return False
+        self.is_crowded = False
         self._spare = None
         self.opening += 1
         berth.task = around.tasks.spawn(self._open(berth), "delivery.open")

@@ -15,7 +15,7 @@ Rules
 3. Next-hop keys lead to sites by `ways`. What is for a site that is barred goes back to the store, and is not claimed.
 4. One slow site must not fill the window: a site that holds half of it and needs longer than `HORIZON` for that gives
    the rest back to the store, due when the site will have got so far at its pace. A quick one may have it all: its
-   letters leave soon. Fresh letters always find the part that the scheduler leaves them.
+   letters leave soon. Fresh letters always find the part that the scheduler leaves them. Who waits long is told.
 5. Called by app (lifecycle) and, through the window, by session.
 """
 
@@ -27,7 +27,7 @@ from typing import Final
 
 from ekiden.config.model import Config
 from ekiden.delivery.attempt import Attempt
-from ekiden.delivery.barrier import Bar
+from ekiden.delivery.barrier import CLOSED, CONGESTED, Bar, NotNow
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.local import LocalSite
@@ -38,7 +38,7 @@ from ekiden.delivery.road import Credentials
 from ekiden.delivery.routing import Routing
 from ekiden.delivery.schedule import Scheduler
 from ekiden.delivery.settle import Settler
-from ekiden.delivery.site import Site
+from ekiden.delivery.site import SHUTTING_DOWN, Site
 from ekiden.delivery.surroundings import Surroundings
 from ekiden.delivery.sweep import Sweep
 from ekiden.delivery.tools import Tools
@@ -59,6 +59,8 @@ RING_PAUSE: Final = 0.5
 BY_HAND_AT_ONCE: Final = 20
 #: What is put off for a slow site comes again after this long at most, in seconds: it may have recovered.
 LATEST: Final = 300.0
+#: Seconds between two looks for letters whose senders must be told that they wait.
+DELAYS_PAUSE: Final = 30.0
 
 
 class Delivery:
@@ -91,6 +93,7 @@ class Delivery:
         self._reading: asyncio.Task[None] | None = None
         self._draining = False
         self._ring_after = 0.0
+        self._tell_delays_after = 0.0
         self._empty = asyncio.Event()
         self._deadline: float | None = None
         self._loop_task: asyncio.Task[None] | None = None
@@ -118,6 +121,7 @@ class Delivery:
         for site in self._ways.sites():
             self._unclog(site)
         if not self._draining:
+            self._tell_delays(now)
             self._noticeboard.tick(self._ways.sites(), now)
             if self._reading is None or self._reading.done():
                 self._reading = self._tasks.spawn(self._read_orders(), "delivery.orders")
@@ -153,7 +157,10 @@ class Delivery:
         waiting = self._local.take_waiting() + self._ways.take_waiting()
         for site in self._ways.sites():
             site.drain()
-        self._settler.give_back([attempt.claim for attempt in waiting], self._clock.now())
+        now = self._clock.now()
+        self._settler.give_back([attempt.claim for attempt in waiting if attempt.is_untouched], now)
+        begun = [attempt for attempt in waiting if not attempt.is_untouched]
+        self._settler.put_back(begun, now, NotNow(CLOSED, SHUTTING_DOWN))
         await self._until_empty(within)
         for site in self._ways.sites():
             site.abort()
@@ -321,7 +328,7 @@ class Delivery:
         if site is None:
             self._ways.wait(Attempt(claim), key)
         elif self._is_clogged_by(site):
-            self._put_off(site, [claim])
+            self._put_off(site, [Attempt(claim)])
         else:
             site.feed(Attempt(claim))
 
@@ -343,13 +350,26 @@ class Delivery:
 
     def _unclog(self, site: Site | LocalSite) -> None:
         if self._is_clogged_by(site):
-            self._put_off(site, [attempt.claim for attempt in site.shed(self._window.letters // 2)])
+            self._put_off(site, site.shed(self._window.letters // 2))
 
-    def _put_off(self, site: Site | LocalSite, claims: list[Claim]) -> None:
+    def _put_off(self, site: Site | LocalSite, attempts: Sequence[Attempt]) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        for claim in claims:
+        reason = _at_limits(site, monotonic)
+        for attempt in attempts:
             site.pace.put_off()
-            self._settler.give_back([claim], now + min(site.pace.seconds(site.held, monotonic), LATEST))
+            due = now + min(site.pace.seconds(site.held, monotonic), LATEST)
+            self._settler.put_back([attempt], due, reason)
+
+    def _tell_delays(self, now: float) -> None:
+        """Of letters that wait in a site's queue behind its limits: they were claimed long ago, so no sweep finds
+        them."""
+        if now < self._tell_delays_after:
+            return
+        self._tell_delays_after = now + DELAYS_PAUSE
+        for site in self._ways.sites():
+            reason = _at_limits(site, now)  # of those that wait: asked before they are taken out
+            if late := site.take_waiting_if(self._settler.is_overdue):
+                self._settler.put_back(late, self._clock.now(), reason)
 
     def _settled(self) -> None:
         self._scheduler.freed()
@@ -366,6 +386,11 @@ SHOWN: Final = 10
 def _suspended(entry: Suspension) -> str:
     """What a sender may read, too: a reason, but nobody's name."""
     return "nothing is sent there for now" + (f": {entry.reason}" if entry.reason else "")
+
+
+def _at_limits(site: Site | LocalSite, now: float) -> NotNow:
+    lack = site.lack(now) if isinstance(site, Site) else ""
+    return NotNow(CONGESTED, lack or "many letters for the same place are before it")
 
 
 def _home(config: Config) -> str:

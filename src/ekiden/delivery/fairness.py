@@ -9,6 +9,7 @@ waits. Who may give a priority is decided where letters are accepted.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from ekiden.delivery.attempt import Attempt
@@ -92,6 +93,19 @@ class FlowQueue:
         taken = []
         while (attempt := self.pop()) is not None:
             taken.append(attempt)
+        return taken
+
+    def take_if(self, wanted: Callable[[Attempt], bool]) -> list[Attempt]:
+        """Takes out those that are wanted; the others keep their turns. If there are none, nothing is moved."""
+        levels = self._levels.values()
+        if not any(wanted(attempt) for level in levels for flow in level.flows.values() for attempt in flow):
+            return []
+        taken = []
+        for attempt in self.take_all():
+            if wanted(attempt):
+                taken.append(attempt)
+            else:
+                self.put(attempt)
         return taken
 
     def _level(self, attempt: Attempt) -> _Level:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from ekiden.delivery.barrier import Bar
 from ekiden.delivery.faults import Faults
-from ekiden.delivery.site import Site
+from ekiden.delivery.site import CROWDED, Site
 from ekiden.ports.clock import Clock
 from ekiden.ports.spool import SiteStatus, Spool, SpoolFailed
 
@@ -33,8 +33,10 @@ SETTLED: Final = 3.0
 REWRITE: Final = 3.0
 
 LIMITS: Final = "limits"
+#: The worker has no connection left for it: no limit of the site.
+NO_ROOM: Final = "crowded"
 #: What is told only when it lasts.
-_PASSING: Final = frozenset({LIMITS, Bar.SLOTS.value})
+_PASSING: Final = frozenset({LIMITS, NO_ROOM, Bar.SLOTS.value})
 
 
 class _Seen(NamedTuple):
@@ -139,6 +141,8 @@ def _judge(site: Site, now: float) -> tuple[str, str]:
     barrier = site.barrier
     if barrier.bar is Bar.NONE:
         lack = site.lack(now)
+        if lack == CROWDED:
+            return NO_ROOM, lack
         return (LIMITS, lack) if lack else ("", "")
     if barrier.bar in (Bar.RESTING, Bar.PROBED):
         return Bar.RESTING.value, barrier.last_failure

@@ -13,6 +13,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final
@@ -22,12 +23,13 @@ import msgspec
 from ekiden.config.model import Config
 from ekiden.delivery import report
 from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.barrier import NotNow
 from ekiden.delivery.faults import Faults
 from ekiden.delivery.report_letter import Stamp, report_letter
 from ekiden.delivery.tools import Tools
 from ekiden.message.dsn import ORIGINAL_LIMIT
 from ekiden.model.envelope import LOCAL, Recipient
-from ekiden.model.events import AttemptFinished, PossibleDuplicate, ReportMade, ReportWithheld
+from ekiden.model.events import AttemptFinished, AttemptSkipped, PossibleDuplicate, ReportMade, ReportWithheld
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.policy import retry
@@ -122,7 +124,10 @@ class Settler:
             keys = self._next_hops.keys_for(claim.envelope, remaining, claim.leg.attempts + unsettled.record.counts)
             if len(keys) == 1:  # the store passes next hops over, so it must know the one that is meant now
                 unsettled.record.next_hop = keys.pop()
-        self._tell(attempt, unsettled.record)
+        if uncounted_until is None:
+            self._tell(attempt, unsettled.record)
+        else:
+            self._tell_skipped(unsettled.record)
         if verdicts is not None and verdicts.reports:
             self._spawn(self._add_reports(unsettled, verdicts.reports), "delivery.report")
         else:
@@ -139,21 +144,30 @@ class Settler:
             schedule=self._schedule_of(leg.next_hop),
         )
 
-    def put_back(self, attempts: Sequence[Attempt], due: float, reason: str) -> None:
+    def put_back(self, attempts: Sequence[Attempt], due: float, reason: NotNow) -> None:
         """Attempts that were not made, because of `reason`. Those whose sender must be told by now are recorded
-        (uncounted), so that a site which is down for days does not keep him waiting; the others are released."""
-        now, delivery = self._clock.now(), self._config.delivery
+        (uncounted), so that a site which is down for days does not keep him waiting; the others are released. One that
+        was made in part is an attempt: what is known of it holds."""
         on_time: list[Claim] = []
         for attempt in attempts:
-            arrived = attempt.claim.envelope.arrived
-            told = all(recipient.delay_reported for recipient in attempt.claim.leg.recipients)
-            expired = retry.is_expired(arrived, now, delivery)
-            if expired or (not told and retry.delay_report_due(arrived, now, delivery)):
-                attempt.decide_rest(OutcomeKind.DELAYED, 451, "4.4.1", reason)
+            if not attempt.is_untouched:
+                attempt.decide_rest(OutcomeKind.DELAYED, 451, reason.status, reason.text)
+                self.settle(attempt)
+            elif self.is_overdue(attempt):
+                attempt.decide_rest(OutcomeKind.DELAYED, 451, reason.status, reason.text)
                 self.settle(attempt, uncounted_until=due)
             else:
                 on_time.append(attempt.claim)
         self.give_back(on_time, due)
+
+    def is_overdue(self, attempt: Attempt) -> bool:
+        """Untouched, and its sender must be told by now: of the delay, or that its time is over."""
+        now, delivery = self._clock.now(), self._config.delivery
+        arrived = attempt.claim.envelope.arrived
+        if not retry.delay_report_due(arrived, now, delivery) or not attempt.is_untouched:
+            return False
+        told = all(recipient.delay_reported for recipient in attempt.claim.leg.recipients)
+        return not told or retry.is_expired(arrived, now, delivery)
 
     def give_back(self, claims: Sequence[Claim], due: float) -> None:
         """Claims that were not attempted. `due`: seconds since 1970."""
@@ -282,6 +296,19 @@ class Settler:
 
         if unanswered:
             self._tell_unanswered(attempt, unanswered, worst.text)
+
+    def _tell_skipped(self, record: Record) -> None:
+        claim = record.claim
+        self._events.emit(
+            AttemptSkipped(
+                letter=render_id(claim.letter),
+                leg=claim.leg.number,
+                next_hop=claim.leg.next_hop,
+                outcomes=dict(Counter(outcome.kind for outcome in record.outcomes)),
+                reason=record.outcomes[0].summary,
+                next_attempt=record.next_attempt or 0.0,
+            )
+        )
 
     def _tell_unanswered(self, attempt: Attempt, recipients: int, reason: str) -> None:
         claim = attempt.claim

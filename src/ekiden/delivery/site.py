@@ -18,11 +18,11 @@ Called by `dispatch` and `ways`; calls `berths` and `SmtpConnection`; hands ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ekiden.delivery.attempt import Attempt
-from ekiden.delivery.barrier import Bar, Barrier
+from ekiden.delivery.barrier import CLOSED, Bar, Barrier, NotNow
 from ekiden.delivery.berths import Berths
 from ekiden.delivery.budget import Standing
 from ekiden.delivery.fairness import FlowQueue
@@ -46,6 +46,8 @@ IDLE: Final = 5.0
 PAUSE: Final = 10.0
 #: Sites of which is remembered that they took a session; beyond it the memory starts anew.
 MOST_PROVEN: Final = 50_000
+#: What `lack` says where it is no limit of the site.
+CROWDED: Final = "all connections that this server can have are in use, by other sites"
 SHUTTING_DOWN: Final = "this server is shutting down"
 
 
@@ -115,6 +117,8 @@ class Site:
         connections = len(self._lines) + berths.opening
         if connections >= int(self.concurrency.allowed):
             return f"connections that it may have now, all in use: {connections}"
+        if berths.is_crowded:
+            return CROWDED
         if berths.is_short:
             return "all connections that it may have are in use, some of them by other workers"
         if rules.connections_per_minute and now < berths.open_after:
@@ -214,6 +218,10 @@ class Site:
                 self._queue.put(attempt)
         return [attempt for attempt in waiting if attempt.claim.leg.next_hop == key]
 
+    def take_waiting_if(self, wanted: Callable[[Attempt], bool]) -> list[Attempt]:
+        """The same, for those that are `wanted`. Cheap if there are none."""
+        return self._queue.take_if(wanted)
+
     def drain(self) -> None:
         """Nothing new is begun; free connections close."""
         self._draining = True
@@ -227,7 +235,7 @@ class Site:
     def abort(self) -> None:
         """Cuts every connection; what was under way comes back through `on_closed`."""
         for connection in list(self._lines):
-            connection.abort(Reply(451, "4.3.2", SHUTTING_DOWN))
+            connection.abort(Reply(451, CLOSED, SHUTTING_DOWN))
 
     # -- handing out -------------------------------------------------------------------------------------------------
 
@@ -312,9 +320,9 @@ class Site:
         elif not self._draining:
             self._queue.put_back(attempt)
         elif attempt.is_untouched:
-            self._around.put_back([attempt], self._around.clock.now(), SHUTTING_DOWN)
+            self._around.put_back([attempt], self._around.clock.now(), NotNow(CLOSED, SHUTTING_DOWN))
         else:
-            attempt.decide_rest(OutcomeKind.DELAYED, 451, "4.3.2", SHUTTING_DOWN)
+            attempt.decide_rest(OutcomeKind.DELAYED, 451, CLOSED, SHUTTING_DOWN)
             self._around.finished(attempt)
 
     def _close_free(self, *, idle_before: float) -> None:
@@ -335,7 +343,7 @@ class Site:
         if attempts:
             clock = self._around.clock
             due = clock.now() + self.barrier.seconds_left(clock.monotonic())
-            self._around.put_back(attempts, due, self.barrier.reason)
+            self._around.put_back(attempts, due, self.barrier.not_now)
 
     def _look_at_barrier(self, now: float) -> None:
         if self.barrier.bar is Bar.SLOTS:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ekiden.delivery.attempt import Attempt
+from ekiden.delivery.barrier import NotNow
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.memory import HostMemory
@@ -32,6 +33,6 @@ class Surroundings(NamedTuple):
     ring: Callable[[], None]
     share: Callable[[int], int]
     finished: Callable[[Attempt], None]
-    put_back: Callable[[Sequence[Attempt], float, str], None]
+    put_back: Callable[[Sequence[Attempt], float, NotNow], None]
     barred: Callable[[Any], None]  # takes a `site.Site`; naming it would make a cycle of the two modules
     proven: dict[str, float]

@@ -23,7 +23,7 @@ from typing import Final
 
 from ekiden.config.model import Config
 from ekiden.delivery.attempt import Attempt
-from ekiden.delivery.barrier import Bar
+from ekiden.delivery.barrier import CLOSED, Bar, NotNow
 from ekiden.delivery.road import Host, NoRoad, Road
 from ekiden.delivery.site import Site
 from ekiden.delivery.surroundings import Surroundings
@@ -45,6 +45,7 @@ WAITING_PART: Final = 4
 FULL: Final = 1.0
 #: Keys of sites that failed, with how often; beyond it the memory starts anew.
 REMEMBERED: Final = 10_000
+LOOKED_UP: Final = NotNow("4.4.3", "its domain is being looked up")
 
 
 class Way:
@@ -106,7 +107,7 @@ class Ways:
     def wait(self, attempt: Attempt, key: str) -> None:
         """A letter whose site is not known."""
         if self._suspended and (reason := self._suspension_of(key)):
-            self._around.put_back([attempt], self._around.clock.now(), reason)
+            self._around.put_back([attempt], self._around.clock.now(), NotNow(CLOSED, reason))
             return
         way = self._ways.get(key)
         if way is None:
@@ -117,7 +118,7 @@ class Ways:
             self._decide([attempt], way.no_road)
         elif len(way.waiting) >= self._most_waiting:
             self._full.add(key)
-            self._around.put_back([attempt], self._around.clock.now() + FULL, "its domain is being looked up")
+            self._around.put_back([attempt], self._around.clock.now() + FULL, LOOKED_UP)
         else:
             way.waiting.append(attempt)
             self._ask_for(way)
@@ -128,12 +129,12 @@ class Ways:
             return ()
         return {*self._barred, *self._full, *_keys_named(self._suspended)}
 
-    def why_not(self, key: str) -> str:
-        """Why letters of that key are not to be claimed now; '' if they are."""
+    def why_not(self, key: str) -> NotNow | None:
+        """Why letters of that key are not to be claimed now; None if they are."""
         if reason := self._suspension_of(key):
-            return reason
+            return NotNow(CLOSED, reason)
         way = self._ways.get(key)
-        return way.site.barrier.reason if way is not None and way.site is not None and way.site.is_avoided else ""
+        return way.site.barrier.not_now if way is not None and way.site is not None and way.site.is_avoided else None
 
     def tick(self, now: float) -> None:
         """Once a second."""
@@ -158,7 +159,8 @@ class Ways:
             self._judge(site)
             for key in list(site.keys):
                 if reason := self._suspension_of(key):
-                    self._around.put_back(site.take_waiting_of(key), self._around.clock.now(), reason)
+                    not_now = NotNow(CLOSED, reason)
+                    self._around.put_back(site.take_waiting_of(key), self._around.clock.now(), not_now)
         self._nudge()
 
     def probe(self, keys: Iterable[str]) -> None:

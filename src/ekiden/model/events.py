@@ -206,6 +206,24 @@ class AttemptFinished(Event, tag="attempt.finished", kw_only=True):
         return False
 
 
+class AttemptSkipped(Event, tag="attempt.skipped", kw_only=True):
+    """Nothing was tried, for the site takes no letters now or is at its limits: but the sender was told of the delay,
+    or the letter's time is over. `outcomes`: outcome kind -> how many recipients. `reason`: what kept it.
+
+    `next_attempt`: seconds since 1970, 0 if none is planned."""
+
+    letter: str
+    leg: int
+    next_hop: str
+    outcomes: dict[str, int] = {}
+    reason: str = ""
+    next_attempt: float = 0.0
+
+    @property
+    def is_kept(self) -> bool:
+        return False
+
+
 class PossibleDuplicate(Event, tag="duplicate.possible", kw_only=True):
     """A next hop had the whole content and never answered: it is tried again, and may arrive twice. `recipients`: how
     many. `reason`: what ended the session."""

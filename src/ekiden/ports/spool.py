@@ -174,7 +174,8 @@ class SiteStatus(msgspec.Struct):
     """What a worker says of a site that does not take all that waits for it.
 
     `state`: resting (it failed as a whole), suspended (by a person), slots (all connections that it may have are other
-    workers'), limits (it takes letters, as fast as its limits allow). `since`, `until`: seconds since 1970; `until`
+    workers'), limits (it takes letters, as fast as its limits allow), crowded (the worker has no connection left for
+    it). `since`, `until`: seconds since 1970; `until`
     None: that is not known. `next_hops`: keys that lead there, so many that a row stays small. `connections`: how many
     it may have. `told_by`: the worker; the spool fills it in."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ekiden.admin import causes
-from ekiden.admin.causes import CAUSES, DNS, FULL, LOGIN, OURS, REFUSED, SILENT, TLS, judge
+from ekiden.admin.causes import CAUSES, CROWDED, DNS, FULL, LIMITS, LOGIN, OURS, REFUSED, SILENT, TLS, judge
 
 PAGE = Path(__file__).parents[3] / "docs" / "queue.md"
 
@@ -32,6 +32,11 @@ PAGE = Path(__file__).parents[3] / "docs" / "queue.md"
         ("451 4.7.5 a (b): 454 4.7.5 our login is not sent to a server that has not proven its name", LOGIN),
         ("451 4.7.4 a (b): 454 4.7.4 the server offers neither AUTH PLAIN nor AUTH LOGIN", LOGIN),
         ("451 4.3.5 the password of the route out could not be read", LOGIN),
+        ("451 4.4.5 their system is congested", REFUSED),
+        ("451 4.4.5 its 10 letters a minute are used up", LIMITS),
+        ("451 4.4.5 all connections that the site may have are in use by other workers", LIMITS),
+        ("451 4.4.5 many letters for the same place are before it", LIMITS),
+        ("451 4.4.5 all connections that this server can have are in use, by other sites", CROWDED),
         ("451 4.3.0 internal fault, incident 0a1b", OURS),
         ("451 4.3.5 source of [delivery]: this machine cannot send from 192.0.2.7: no", OURS),
         ("451 4.2.0 the mailbox could not take the message now", OURS),
@@ -49,7 +54,7 @@ def test_the_page_has_all_causes_in_their_words_and_no_others():
         heading, _, text = part.partition("\n")
         assert heading.lower() == cause.title.lower()
         assert f"Next: {cause.step}" in " ".join(text.split())
-    others = PAGE.read_text().partition("\n## Two more\n")[2]
-    for cause in (causes.TURN, OURS):
+    others = PAGE.read_text().partition("\n## Three more\n")[2]
+    for cause in (CROWDED, causes.TURN, OURS):
         assert f"**{cause.title[0].upper()}{cause.title[1:]}**" in others
         assert cause.step in " ".join(others.split())

@@ -74,3 +74,15 @@ def test_put_back_keeps_its_priority() -> None:
     assert first
     queue.put_back(first)
     assert [attempt.claim.letter for attempt in queue.take_all()] == [10, 11, 1]
+
+
+def test_those_that_are_taken_out_leave_the_others_their_turns() -> None:
+    queue = FlowQueue()
+    put(queue, "a", 1, 2)
+    put(queue, "b", 10, 11)
+    put(queue, "a", 3, priority=2)
+    assert queue.take_if(lambda attempt: False) == []
+    taken = queue.take_if(lambda attempt: attempt.claim.leg.flow == "a")
+    assert [attempt.claim.letter for attempt in taken] == [3, 1, 2]
+    assert [attempt.claim.letter for attempt in queue.take_all()] == [10, 11]
+    assert len(queue) == 0
