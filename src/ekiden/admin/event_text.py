@@ -208,6 +208,11 @@ def _attempt_skipped(e: events.AttemptSkipped) -> str:
     return f"no attempt of the letter {e.letter} by {e.next_hop}: {outcomes}{_why(e.reason)}"
 
 
+def _ipv6_refused(e: events.Ipv6Refused) -> str:
+    what = f"the letter {e.letter}" if e.letter else "mail"
+    return f"{e.remote} does not take {what} over IPv6, IPv4 is tried{_why(e.reply)}"
+
+
 def _possible_duplicate(e: events.PossibleDuplicate) -> str:
     where = e.remote or e.next_hop
     return f"the letter {e.letter} may reach {_many(e.recipients, 'recipient')} at {where} twice{_why(e.reason)}"
@@ -304,6 +309,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.LetterRefused: _letter_refused,
     events.AttemptFinished: _attempt_finished,
     events.AttemptSkipped: _attempt_skipped,
+    events.Ipv6Refused: _ipv6_refused,
     events.PossibleDuplicate: _possible_duplicate,
     events.ClaimsFreed: _claims_freed,
     events.SiteState: _site_state,

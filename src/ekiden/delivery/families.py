@@ -1,7 +1,8 @@
 """What follows when a host does not want our mail over IPv6 (`policy.family`): the letter tries IPv4 before it fails.
 
 Rules
-1. The host is remembered: for a while its IPv4 addresses come first. Its IPv6 connections take no further letter.
+1. The host is remembered: for a while its IPv4 addresses come first. Its IPv6 connections take no further letter. An
+   event says what the host said, for the letter's trail tells only of the end.
 2. A 5xx: the recipients that got it stay undecided and go again at once, which will be over IPv4. What that says is
    final. If no IPv4 connection comes about, a second refusal over IPv6 is final, too.
 3. A 4xx: delayed as ever, and the next attempt goes over IPv4.
@@ -18,6 +19,8 @@ from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.line import Line, line_of
 from ekiden.delivery.smtp_connection import SmtpConnection
 from ekiden.delivery.surroundings import Surroundings
+from ekiden.model.events import Ipv6Refused
+from ekiden.model.ids import render_id
 from ekiden.model.reply import Reply
 from ekiden.policy.family import is_about_ipv6
 
@@ -39,6 +42,15 @@ def leave_ipv6(
         return ()
     host = line_of(connection).host
     around.memory.prefer_ipv4(host.name, around.clock.monotonic())
+    around.events.emit(
+        Ipv6Refused(
+            host=host.name,
+            remote=str(host),
+            reply=str(replies[about_us.index(True)]),
+            letter=render_id(attempt.claim.letter),
+            leg=attempt.claim.leg.number,
+        )
+    )
     for line in lines.values():
         if line.host.or_ipv4 and line.host.name == host.name:
             line.most_letters = 0

@@ -27,11 +27,13 @@ from ekiden.delivery.line import Berth, Line
 from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.road import Host, NoRoad
 from ekiden.delivery.smtp_connection import ConnectionOwner, SmtpConnection
+from ekiden.model.events import Ipv6Refused
 from ekiden.model.reply import Reply
 from ekiden.policy.family import is_about_ipv6
 from ekiden.policy.site_rules import has_family
 from ekiden.policy.source import is_ipv6
 from ekiden.ports.clock import Clock
+from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ConnectFailed, Connector
 from ekiden.proto.smtp.client_events import ClientSettings
 
@@ -53,12 +55,21 @@ class Opener:
     """One a configuration. `within`: seconds for each connection attempt."""
 
     def __init__(
-        self, connector: Connector, clock: Clock, tasks: Tasks, memory: HostMemory, *, helo_name: str, within: float
+        self,
+        connector: Connector,
+        clock: Clock,
+        tasks: Tasks,
+        memory: HostMemory,
+        events: EventSink,
+        *,
+        helo_name: str,
+        within: float,
     ) -> None:
         self._connector = connector
         self._clock = clock
         self._tasks = tasks
         self._memory = memory
+        self._events = events
         self._helo_name = helo_name
         self._within = within
 
@@ -78,6 +89,7 @@ class Opener:
                 return None
             if host.or_ipv4 and is_about_ipv6(reply, (host.source.address,)):
                 memory.prefer_ipv4(host.name, self._clock.monotonic())
+                self._events.emit(Ipv6Refused(host=host.name, remote=str(host), reply=str(reply)))
             if reply.status != MISCONFIGURED:
                 memory.note_failed(host.where, self._clock.monotonic())
             if reason is None or reply.status != UNREACHED or not told:  # what a host said tells more than silence

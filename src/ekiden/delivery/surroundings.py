@@ -13,6 +13,7 @@ from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.opening import Opener
 from ekiden.delivery.routing import Routing
 from ekiden.ports.clock import Clock, Random
+from ekiden.ports.events import EventSink
 from ekiden.ports.slots import Slots
 
 
@@ -24,6 +25,7 @@ class Surroundings(NamedTuple):
     opener: Opener
     routing: Routing
     clock: Clock
+    events: EventSink
     random: Random
     tasks: Tasks
     faults: Faults

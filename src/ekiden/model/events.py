@@ -224,6 +224,18 @@ class AttemptSkipped(Event, tag="attempt.skipped", kw_only=True):
         return False
 
 
+class Ipv6Refused(Event, tag="ipv6.refused", kw_only=True):
+    """A host does not want our mail over IPv6, for reverse DNS or policy: IPv4 is tried, and comes first there for a
+    while. `letter`, `leg`: what it said that of; none if it refused the session."""
+
+    host: str
+    remote: str
+    reply: str
+    letter: str = ""
+    leg: int = 0
+    level: str = "warning"
+
+
 class PossibleDuplicate(Event, tag="duplicate.possible", kw_only=True):
     """A next hop had the whole content and never answered: it is tried again, and may arrive twice. `recipients`: how
     many. `reason`: what ended the session."""

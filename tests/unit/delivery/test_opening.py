@@ -8,6 +8,7 @@ from ekiden.config.model import Config, Delivery, Domain, Route, Source
 from ekiden.delivery.memory import SECONDS, HostMemory
 from ekiden.delivery.opening import in_order
 from ekiden.delivery.road import Host
+from ekiden.model.events import Ipv6Refused
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode
 from tests.fakes.smtp_server import FakeSmtpServer
 from tests.fakes.wire import FakeWire
@@ -80,6 +81,9 @@ async def test_a_refusal_of_our_ipv6_address_tries_ipv4_before_the_letter_fails(
         assert await office.kinds(letter) == ["relayed"]
         assert len(four.letters) == 1
         assert office.reports == []
+        event = office.events.one(Ipv6Refused)
+        assert (event.host, event.reply, bool(event.letter)) == ("mx.far.test", NO_PTR, True)
+        assert event.remote.startswith("mx.far.test ([2a00:")
         await office.pass_time(30)
         await office.send("b@far.test")
         await office.settle()
@@ -128,6 +132,9 @@ async def test_a_greeting_that_does_not_want_ipv6_is_remembered() -> None:
         await office.send("a@far.test")
         await office.settle()
         assert office.delivery._memory.family_of("mx.far.test", office.clock.monotonic()) == "ipv4"
+        event = office.events.one(Ipv6Refused)
+        assert (event.host, event.letter) == ("mx.far.test", "")
+        assert "no PTR" in event.reply
 
 
 async def test_without_an_ipv4_address_it_fails() -> None:
