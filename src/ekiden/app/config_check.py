@@ -23,7 +23,6 @@ from ekiden.app.doors import bind_doors, close_doors
 from ekiden.app.neighbourhood import read_neighbourhood
 from ekiden.app.privileges import Identity, resolve
 from ekiden.app.refusal import StartRefused
-from ekiden.app.rehearsal import NoAnswer
 from ekiden.app.self_attack import attack
 from ekiden.config.model import Config
 from ekiden.model.door import Door
@@ -31,6 +30,7 @@ from ekiden.model.mailbox import domain_key
 from ekiden.net.certificates import ByName, Certificate, TlsFailed, render_day
 from ekiden.policy.route_match import never_reached, route_name
 from ekiden.policy.trusted import Neighbourhood, is_everybody, net_of, shared_alone, shared_within
+from ekiden.session.rehearsal import NoAnswer
 
 
 class Weight(StrEnum):

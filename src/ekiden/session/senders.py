@@ -48,10 +48,11 @@ class SenderSession(SmtpSession):
         claims = ((Claim.REVERSE_PATH, event.reverse_path),)
         decision = self._ownership.decide(claims)
         if decision is None:
-            return Pending(self._ownership.ask(claims), lambda done: self._mail(event, done.result()))
-        return self._mail(event, decision)
+            return Pending(self._ownership.ask(claims), lambda done: self.sender_decided(event, done.result()))
+        return self.sender_decided(event, decision)
 
-    def _mail(self, event: ev.MailFrom, decision: Decision) -> Answer:
+    def sender_decided(self, event: ev.MailFrom, decision: Decision) -> Answer:
+        """What `policy.ownership` said; `explain` listens here."""
         if decision.accepted:
             return super().on_mail(event)
         reply = decision.reply

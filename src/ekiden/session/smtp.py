@@ -115,10 +115,12 @@ class SmtpSession:
         while isinstance(decision, Ask):
             known = self._peek(decision.fact, facts)
             if known is None:
-                return Pending(self._decide_slowly(facts, decision), lambda done: self._rcpt(event, done.result()))
+                return Pending(
+                    self._decide_slowly(facts, decision), lambda done: self.recipient_decided(event, done.result())
+                )
             facts = known
             decision = decide_recipient(facts)
-        return self._rcpt(event, decision)
+        return self.recipient_decided(event, decision)
 
     def on_content_begins(self, event: ev.ContentBegins) -> Answer:
         transaction = self._transaction
@@ -201,7 +203,8 @@ class SmtpSession:
             decision = decide_recipient(facts)
         return decision
 
-    def _rcpt(self, event: ev.RcptTo, decision: Decision) -> Answer:
+    def recipient_decided(self, event: ev.RcptTo, decision: Decision) -> Answer:
+        """What `policy.relay` said; `explain` listens here."""
         transaction = self._transaction
         if transaction is None:  # the connection went away while we asked
             return DIRECTORY_DOWN

@@ -9,7 +9,6 @@ import pytest
 from ekiden.app import self_attack
 from ekiden.app.config_check import Weight, inspect
 from ekiden.app.config_file import load_with_lines
-from ekiden.app.rehearsal import NoAnswer, Play
 from ekiden.app.self_attack import attack, strangers
 from ekiden.config.model import Config, Domain, Relay, Route, Tls, WideNetwork
 from ekiden.model.decision import Decision, Verdict
@@ -18,6 +17,7 @@ from ekiden.policy import relay as relay_policy
 from ekiden.policy.relay_attempts import attempts
 from ekiden.policy.trusted import Neighbourhood, TrustedNetworks
 from ekiden.session import smtp
+from ekiden.session.rehearsal import NoAnswer, Play
 
 GATEWAY = "10.1.0.1"
 HOME = Neighbourhood(frozenset({GATEWAY, "fd00::1"}))
