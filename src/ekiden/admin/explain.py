@@ -12,13 +12,12 @@ Rules
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from ekiden.config.model import Config, DoorRules
+from ekiden.config.model import Config
 from ekiden.model.account import Standing
 from ekiden.model.decision import Decision
 from ekiden.model.door import DOORS, Door
@@ -29,6 +28,7 @@ from ekiden.policy.route_match import mailbox_of, route_name
 from ekiden.policy.trusted import TrustedNetworks, entries_with, net_of
 from ekiden.ports.directory import Directory
 from ekiden.ports.wire import Wire
+from ekiden.proto.sasl.plain import render_plain
 from ekiden.proto.smtp import events as ev
 from ekiden.session.conversation import Answer, Conversation, SessionFactory
 from ekiden.session.rehearsal import HeardEvents, Play
@@ -130,7 +130,8 @@ class Explainer:
         self._directory = directory
         self._stage = stage
         self._decisions = decisions
-        self._trusted = TrustedNetworks(config.relay.trusted_networks, gateways)
+        proxies = config.doors.of(Door.RELAY).proxies
+        self._trusted = TrustedNetworks(config.relay.trusted_networks, gateways, proxies)
         self._steps: list[Step] = []
 
     async def explain(self, question: Question) -> Explanation:
@@ -160,8 +161,7 @@ class Explainer:
         return self._add(Step("door", reason=f"[listen] {question.door.value} = {', '.join(addresses)}"))
 
     def _networks(self, question: Question) -> bool:
-        rules: DoorRules = getattr(self._config.doors, question.door.value)
-        decision = may_enter(DoorNetworks(rules), question.client)
+        decision = may_enter(DoorNetworks(self._config.doors.of(question.door)), question.client)
         reply = "" if decision.reply is None else str(decision.reply)
         self._add(Step("network", "", reply, decision.rule, decision.reason, decision.accepted))
         if not decision.accepted:
@@ -179,7 +179,7 @@ class Explainer:
         if client in self._trusted:
             return f"[relay] trusted_networks has {', '.join(found)}"
         if found:
-            return f"{', '.join(found)} holds it, but it is the default gateway, which must be listed itself"
+            return f"{', '.join(found)} holds it, but it is a default gateway or a proxy of this door: no range makes it trusted"
         return "no entry of [relay] trusted_networks holds the client's address"
 
     def _local(self, door: Door) -> str:
@@ -205,8 +205,7 @@ class Explainer:
         return self._steps[-1].ok and (not question.login or await self._log_in(play, question.login))
 
     async def _log_in(self, play: Play, login: str) -> bool:
-        secret = base64.b64encode(f"\0{login}\0-".encode()).decode()
-        reply = await play.say(f"AUTH PLAIN {secret}\r\n".encode())
+        reply = await play.say(b"AUTH PLAIN " + render_plain(login, "-") + b"\r\n")
         failed = next((event for event in self._stage.events.events if isinstance(event, LoginFailed)), None)
         reason = failed.reason if failed is not None else ""
         if reply.startswith("235"):

@@ -81,7 +81,8 @@ class ListWire:
         """What was written since it was asked last; waits for it. Raises NoAnswer."""
         if not self._spoke.is_set():
             try:
-                await asyncio.wait_for(self._spoke.wait(), WAIT)
+                async with asyncio.timeout(WAIT):
+                    await self._spoke.wait()
             except TimeoutError:
                 raise NoAnswer("a session gave no answer") from None
         self._spoke.clear()

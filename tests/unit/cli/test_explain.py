@@ -146,7 +146,7 @@ def test_one_recipient_of_two(ask) -> None:
         (("--from", ""), "content", "250 ", ""),
         (("--from", "bob@example.test"), "sender", "550-5.7.1", "owner-reverse-path"),
         (("--header-from", "bob@example.test"), "content", "550-5.7.1", "owner-from"),
-        (("--login", ""), "sender", "530 ", ""),
+        (("--login", ""), "sender", "530-5.7.0 Auth", ""),
         (("--clear",), "login", "530 ", ""),
         (("--login", "bob@example.test"), "login", "535 ", ""),
         (("--login", "nobody@example.test"), "login", "535 ", ""),

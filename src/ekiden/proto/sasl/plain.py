@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from ekiden.proto.sasl.steps import (
     MAX_LOGIN_OCTETS,
     MAX_PASSWORD_OCTETS,
@@ -13,6 +15,11 @@ from ekiden.proto.sasl.steps import (
     decode,
     same_identity,
 )
+
+
+def render_plain(login: str, password: str) -> bytes:
+    """The client's side of PLAIN, in base64, as its initial response."""
+    return b64encode(f"\0{login}\0{password}".encode())
 
 
 class Plain:
