@@ -179,7 +179,8 @@ class Explainer:
         if client in self._trusted:
             return f"[relay] trusted_networks has {', '.join(found)}"
         if found:
-            return f"{', '.join(found)} holds it, but it is a default gateway or a proxy of this door: no range makes it trusted"
+            why = "it is a default gateway or a proxy of this door, which no range makes trusted"
+            return f"{', '.join(found)} holds it, but {why}"
         return "no entry of [relay] trusted_networks holds the client's address"
 
     def _local(self, door: Door) -> str:
