@@ -66,6 +66,7 @@ TABLES = {
     "doors.relay": "Who may come in at a door: one [doors.NAME] each, for relay, submission, submissions, pop3, pop3s. "
     "Default: everybody.",
     "relay": "Who may send through port 25 without a login. Everybody else reaches only the domains below.",
+    "oauth": "Logins with tokens (OAUTHBEARER, XOAUTH2) of an issuer such as Keycloak, beside passwords.",
     "domain": "Our domains: one [[domain]] each.",
     "route": "Ways that are not the MX of the domain, such as a smarthost: one [[route]] each. Default: none.",
     "site": "What a site is spared or allowed: one [[site]] each. A site is a set of MX hosts, or the "

@@ -17,6 +17,7 @@ from ekiden.model.ids import IdSequence
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.reply import Reply
 from ekiden.ports.spool import Claim
+from ekiden.ports.tokens import TokenVerifier
 from ekiden.ports.wire import Endpoint
 from ekiden.session.conversation import Conversation
 from ekiden.session.doorway import Doorway
@@ -67,7 +68,7 @@ class FakeProbe:
 class Hall:
     """Doors that share one spool, directory and window. `offered`: the claims that reached the window."""
 
-    def __init__(self, **config: object) -> None:
+    def __init__(self, tokens: TokenVerifier | None = None, **config: object) -> None:
         given: dict[str, object] = {
             "hostname": "mail.example.test",
             "data_dir": "/nowhere",
@@ -93,7 +94,9 @@ class Hall:
         self.gateways: frozenset[str] = frozenset()
         self.window.attach(self.offered.extend, self._nudged)
         domains = [d.name for d in self.config.domain]
-        self.authenticator = Authenticator(self.directory, self.hasher, self.clock, self.random, self.pairs, domains)
+        self.authenticator = Authenticator(
+            self.directory, self.hasher, self.clock, self.random, self.pairs, domains, tokens=tokens
+        )
 
     def _nudged(self) -> None:
         self.nudges += 1
@@ -120,6 +123,7 @@ class Hall:
             self.tally,
             self.guards,
             tls,
+            self.authenticator.mechanisms,
             gateways=self.gateways,
             gate=DoorGate(door, self.config.doors.of(door), self.knocks),
         )

@@ -14,14 +14,14 @@ from __future__ import annotations
 from typing import assert_never
 
 from ekiden.accounts.login import Authenticator, ScramOffer
-from ekiden.accounts.result import LoginResult, Scope
+from ekiden.accounts.result import LoginReason, LoginResult, Scope
 from ekiden.proto import sasl
 
 
 class LoginExchange:
     """`mechanism`: one that was offered. `binding`: tls-server-end-point of the connection, b'' if it has none."""
 
-    __slots__ = ("_authenticator", "_client", "_exchange", "_matched", "_offer", "_scope")
+    __slots__ = ("_authenticator", "_client", "_exchange", "_matched", "_offer", "_scope", "failed")
 
     def __init__(
         self, authenticator: Authenticator, mechanism: str, *, binding: bytes, client: str, scope: Scope
@@ -34,6 +34,8 @@ class LoginExchange:
         self._scope: Scope = scope
         self._offer: ScramOffer | None = None
         self._matched: int | None = None
+        #: A token was refused, and the client was sent the reason: whatever it answers, it is out.
+        self.failed: LoginResult | None = None
 
     async def step(self, data: bytes | None) -> sasl.Challenge | LoginResult | sasl.SaslFault:
         """`data`: the decoded message; None if AUTH came without an initial response."""
@@ -52,9 +54,21 @@ class LoginExchange:
             case sasl.ScramResult():
                 return await self._judge(step)
             case sasl.BearerToken():
-                raise NotImplementedError("no mechanism that is offered takes tokens")
+                return await self._look_at_token(step)
             case _:
                 assert_never(step)
+
+    async def _look_at_token(self, shown: sasl.BearerToken) -> sasl.Challenge | LoginResult:
+        """A token that is refused gets the reason as a challenge first, for programs (RFC 7628 §3.2.2)."""
+        assert isinstance(self._exchange, sasl.Bearer)
+        result = await self._authenticator.check_token(shown.login, shown.token, client=self._client)
+        tokens = self._authenticator.tokens
+        if result.account is not None or result.try_later or tokens is None:
+            return result
+        self.failed = result
+        return self._exchange.failure(
+            scope_is_missing=result.reason is LoginReason.TOKEN_SCOPE, scope=tokens.scope, discovery=tokens.discovery
+        )
 
     async def _look_up(self, login: str) -> sasl.Challenge | LoginResult:
         offer = await self._authenticator.scram_offer(login)

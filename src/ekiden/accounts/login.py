@@ -38,7 +38,15 @@ from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory, DirectoryFailed
 from ekiden.ports.known_pairs import KnownPairs
 from ekiden.ports.passwords import HasherBusy, PasswordHasher
-from ekiden.proto.sasl import MAX_LOGIN_OCTETS, MAX_PASSWORD_OCTETS, ScramKeys, prepare
+from ekiden.ports.tokens import TokenFault, TokenVerifier
+from ekiden.proto.sasl import (
+    MAX_LOGIN_OCTETS,
+    MAX_PASSWORD_OCTETS,
+    PASSWORD_MECHANISMS,
+    TOKEN_MECHANISMS,
+    ScramKeys,
+    prepare,
+)
 
 #: Wrong logins on one connection, then it ends. A person mistypes once or twice; more is guessing.
 FAILED_LOGINS: Final = 3
@@ -70,13 +78,17 @@ class Authenticator:
         domains: Sequence[str] = (),
         *,
         max_age_days: int = 0,
+        tokens: TokenVerifier | None = None,
     ) -> None:
+        """`tokens` None: no issuer is configured, and no mechanism for tokens is offered."""
         self._directory = directory
         self._hasher = hasher
         self._clock = clock
         self._random = random
         self._pairs = pairs
         self._max_age_days = max_age_days
+        self.tokens = tokens
+        self.mechanisms = PASSWORD_MECHANISMS + (TOKEN_MECHANISMS if tokens is not None else ())
         self._default_domain = domains[0] if domains else ""
         self._domains = frozenset(map(domain_key, domains))
         self._recent = Remembered(random.token(32), clock)
@@ -160,6 +172,26 @@ class Authenticator:
         if result.app_password:
             await self._directory.app_password_used(result.name, result.app_password, self._clock.now(), client)
         return result
+
+    async def check_token(self, login: str, token: str, *, client: str) -> LoginResult:
+        """A token of the configured issuer. It names the account; `login`, if there is one, must name the same. Whether
+        the account exists is told only to who holds a token for it."""
+        assert self.tokens is not None, "no mechanism for tokens is offered"
+        claims = await self.tokens.verify(token)
+        if isinstance(claims, TokenFault):
+            return LoginResult(None, LoginReason(claims.value), self._tellable(login, self.account_name(login)))
+        name = self.account_name(claims.login)
+        if login and self.account_name(login) != name:
+            return LoginResult(None, LoginReason.TOKEN_OTHER, name)
+        try:
+            account = await self._directory.account(name) if name else None
+        except DirectoryFailed:
+            return LoginResult(None, LoginReason.STORE_FAILED, name)
+        if account is None:
+            return LoginResult(None, LoginReason.UNKNOWN_USER, name)
+        if not account.enabled:
+            return LoginResult(None, LoginReason.DISABLED, name)
+        return await self.let_in(LoginResult(account, LoginReason.OK, name), client)
 
     # --- SCRAM ------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from ekiden.model.account import Account
+from ekiden.ports.tokens import TokenFault
 
 #: What a login is for: sending (587, 465) or fetching (POP3).
 Scope = Literal["submit", "fetch"]
@@ -26,6 +27,15 @@ class LoginReason(StrEnum):
     CHANGED = "changed-meanwhile"
     BUSY = "busy"
     STORE_FAILED = "store-failed"
+    TOKEN_MALFORMED = TokenFault.MALFORMED.value
+    TOKEN_SIGNATURE = TokenFault.SIGNATURE.value
+    TOKEN_EXPIRED = TokenFault.EXPIRED.value
+    TOKEN_NOT_FOR_US = TokenFault.NOT_FOR_US.value
+    TOKEN_SCOPE = TokenFault.SCOPE.value
+    TOKEN_NOBODY = TokenFault.NOBODY.value
+    TOKEN_UNVERIFIED = TokenFault.UNVERIFIED.value
+    TOKEN_OTHER = "token-for-another"  # noqa: S105 - a word, not a secret
+    ISSUER_SILENT = TokenFault.KEYS.value
 
 
 class LoginResult(NamedTuple):
@@ -43,4 +53,4 @@ class LoginResult(NamedTuple):
     @property
     def try_later(self) -> bool:
         """Nothing was decided: SMTP 454 4.7.0, POP3 `-ERR [SYS/TEMP]` (RFC 3206)."""
-        return self.reason in {LoginReason.BUSY, LoginReason.STORE_FAILED}
+        return self.reason in {LoginReason.BUSY, LoginReason.STORE_FAILED, LoginReason.ISSUER_SILENT}

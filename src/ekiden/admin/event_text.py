@@ -32,6 +32,15 @@ LOGIN_REASONS: Final = {
     "expired": "the app password has expired",
     "out-of-scope": "the app password is not for this (sending or fetching)",
     "out-of-network": "the app password is not for this network",
+    "token-malformed": "the token cannot be read, or has an algorithm that we do not take",
+    "token-signature": "the token is signed by none of the issuer's keys",
+    "token-expired": "the token has expired",
+    "token-not-for-us": "the token is from another issuer, for another audience, or not valid yet",
+    "token-out-of-scope": "the token does not allow mail",
+    "token-names-nobody": "the token does not hold the claim that names the login",
+    "token-address-unverified": "the issuer has not verified the address in the token",
+    "token-for-another": "the token is for another account than the client named",
+    "issuer-silent": "the issuer's keys could not be read; nothing was decided",
 }
 #: `reason` of `session.closed`, in words.
 END_REASONS: Final = {
@@ -267,6 +276,10 @@ def _certificate_expiring(e: events.CertificateExpiring) -> str:
     return f"{_certificate(e.key, e.names)} {ends}: renew it"
 
 
+def _issuer_failed(e: events.IssuerFailed) -> str:
+    return f"the keys of the issuer {e.issuer} could not be read: {e.reason}"
+
+
 def _account_changed(e: events.AccountChanged) -> str:
     return f"{e.by} {_ACCOUNT_ACTIONS.get(e.action, e.action)} {e.account}{_why(e.what)}"
 
@@ -321,6 +334,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.CertificateLoaded: _certificate_loaded,
     events.CertificateRefused: _certificate_refused,
     events.CertificateExpiring: _certificate_expiring,
+    events.IssuerFailed: _issuer_failed,
     events.ServerChanged: _server_changed,
     events.LogDropped: _log_dropped,
     events.EventsDropped: _events_dropped,

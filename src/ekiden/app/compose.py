@@ -42,6 +42,7 @@ from ekiden.app.stores import (
     open_slots,
     open_spool,
 )
+from ekiden.app.tokens import make_verifier
 from ekiden.config.model import Config
 from ekiden.delivery.callahead import CallAhead
 from ekiden.delivery.dispatch import Delivery
@@ -260,6 +261,7 @@ class Works:
             self.known_pairs,
             [domain.name for domain in config.domain],
             max_age_days=config.passwords.max_age_days,
+            tokens=make_verifier(config.oauth, self.clock, self.events),
         )
         crowd = Crowd(self.tally, self.guards, config.limits, exempt(config, read_neighbourhood()))
         gates = {door: DoorGate(door, config.doors.of(door), self.knocks, crowd) for door in Door}
@@ -304,6 +306,7 @@ class Works:
             tally=self.tally,
             guards=self.guards,
             tls=tls is not None,
+            mechanisms=authenticator.mechanisms,
             gateways=read_neighbourhood().gateways,
             gate=gate,
         )
@@ -321,6 +324,7 @@ class Works:
             mailboxes=self.mailboxes,
             authenticator=authenticator,
             tls=tls is not None,
+            mechanisms=authenticator.mechanisms,
             error_limit=config.limits.errors,
             gate=gate,
         )

@@ -56,6 +56,7 @@ def inspect(loaded: Loaded, *, ports: bool = True, neighbourhood: Neighbourhood 
         *_certificates(loaded, identity),
         *_secrets(loaded, identity),
         *_files(loaded, identity),
+        *_issuer(loaded),
         *_unused_routes(loaded),
         *_sources(loaded),
         *(Finding(Weight.WRONG, loaded.error(path, message)) for path, message in door_findings(config)),
@@ -139,6 +140,15 @@ def _secrets(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
         elif route.password_env and not os.environ.get(route.password_env):
             message = f"the environment has no variable {route.password_env}"
             yield _stops(loaded, ("route", index, "password_env"), message)
+
+
+def _issuer(loaded: Loaded) -> Iterator[Finding]:
+    oauth = loaded.config.oauth
+    if oauth.jwks_file:
+        from ekiden.app.tokens import keys_fault
+
+        if fault := keys_fault(oauth):
+            yield _stops(loaded, ("oauth", "jwks_file"), fault)
 
 
 def _files(loaded: Loaded, identity: Identity) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ekiden.app.config_doors import check_door_rules
 from ekiden.app.config_lines import KeyPath
+from ekiden.app.config_oauth import check_oauth
 from ekiden.app.config_reader import Report
 from ekiden.app.config_routes import check_routes
 from ekiden.app.config_sites import check_sites
@@ -56,6 +57,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     check_routes(config, report)
     check_sources(config, report)
     check_sites(config, report)
+    check_oauth(config, report)
 
 
 def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:

@@ -103,6 +103,25 @@ class Doors(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return rules
 
 
+class Oauth(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    issuer: Annotated[
+        str,
+        doc(
+            "Whose tokens we take, exactly as they say in iss: "
+            '"https://login.example.org/realms/people". None: no OAUTHBEARER and no XOAUTH2.'
+        ),
+    ] = ""
+    audience: Annotated[str, doc("Whom the tokens are for: one of their aud must be this.")] = ""
+    jwks_url: Annotated[
+        str, doc("Where the issuer shows its public keys, an https URL. Redirects are not followed.")
+    ] = ""
+    jwks_file: Annotated[Path, doc("Or a file with them (JWKS).")] = ""
+    login_claim: Annotated[
+        str, doc("The claim that names the login. With email, one that the issuer calls unverified is refused.")
+    ] = "email"
+    scope: Annotated[str, doc("What the tokens must allow, such as mail. None: nothing in particular.")] = ""
+
+
 class WideNetwork(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A trusted network larger than a /16 (IPv4) or /48 (IPv6) must be written so."""
 
@@ -354,6 +373,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     listen: Listen = Listen()
     doors: Doors = Doors()
     relay: Relay = Relay()
+    oauth: Oauth = Oauth()
     domain: tuple[Domain, ...] = ()
     route: tuple[Route, ...] = ()
     site: tuple[Site, ...] = ()

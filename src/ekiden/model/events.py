@@ -364,6 +364,15 @@ class CertificateExpiring(Event, tag="certificate.expiring", kw_only=True):
     level: str = "warning"
 
 
+class IssuerFailed(Event, tag="issuer.failed", kw_only=True):
+    """The keys of the configured issuer of tokens could not be read; those that we have go on for a day. Once a minute
+    and worker at most."""
+
+    issuer: str
+    reason: str
+    level: str = "warning"
+
+
 class LogDropped(Event, tag="log.dropped", kw_only=True):
     """The log itself could not keep up, or could not be written: so many lines are missing before this one."""
 

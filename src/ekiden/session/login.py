@@ -54,7 +54,18 @@ class LoginDoorway(Protocol):
 class LoginDesk:
     """`session`: id of the connection. `wire`: as it is now; after a TLS handshake a new desk is needed."""
 
-    __slots__ = ("_binding", "_client", "_doorway", "_exchange", "_failed", "_mechanism", "_scope", "_session", "_tls")
+    __slots__ = (
+        "_binding",
+        "_client",
+        "_doorway",
+        "_exchange",
+        "_failed",
+        "_mechanism",
+        "_scope",
+        "_session",
+        "_tls",
+        "_verdict",
+    )
 
     def __init__(self, doorway: LoginDoorway, session: int, wire: Wire, scope: Scope) -> None:
         self._doorway = doorway
@@ -65,6 +76,7 @@ class LoginDesk:
         self._binding = b"" if wire.tls is None else wire.tls.server_end_point
         self._mechanism = ""
         self._exchange: LoginExchange | None = None
+        self._verdict: LoginResult | LoginRefusal | None = None
         self._failed = 0
 
     def begin(self, mechanism: str) -> None:
@@ -74,13 +86,18 @@ class LoginDesk:
         )
 
     def cancel(self) -> None:
-        self._exchange = None
+        self._exchange = self._verdict = None
 
     async def step(self, data: bytes | None) -> Challenge | LoginResult | LoginRefusal:
         """`data`: the decoded message of the client, None if there was no initial response."""
         assert self._exchange is not None, "begin comes first"
+        if self._verdict is not None:
+            verdict, self._exchange, self._verdict = self._verdict, None, None
+            return verdict
         step = await self._exchange.step(data)
         if isinstance(step, Challenge):
+            if self._exchange.failed is not None:  # counted now: many clients answer such a challenge by going away
+                self._verdict = self._judged(self._exchange.failed)
             return step
         self._exchange = None
         if isinstance(step, SaslFault):

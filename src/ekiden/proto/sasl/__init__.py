@@ -1,10 +1,12 @@
-"""SASL, server side, as pure step machines (RFC 4422): PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS.
+"""SASL, server side, as pure step machines (RFC 4422): PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-256-PLUS,
+OAUTHBEARER and XOAUTH2.
 
     exchange = mechanism("PLAIN")          # None: not a mechanism of ours
     exchange.step(initial)                 # octets, or None if the client sent no initial response
         -> Challenge(data)                 # send it, feed the answer to `step`
         -> Credentials(authzid, login, password)   # ask `accounts.login.Authenticator`
         -> ScramLookup(login)              # find what is stored for it, give it to `Scram.offer`
+        -> BearerToken(login, token)       # ask who knows the issuer; `Bearer.failure` if it is wrong
         -> ScramResult(matched, final)     # which of the stored keys the client has proven, None: none of them
         -> SaslFault(reason, malformed)    # refuse; the exchange is over
 
@@ -17,7 +19,8 @@ Rules
 `accounts.exchange` drives them for both protocols. Never decides whether credentials are right.
 """
 
-from ekiden.proto.sasl.mechanisms import PASSWORD_MECHANISMS, mechanism, offered
+from ekiden.proto.sasl.bearer import Bearer
+from ekiden.proto.sasl.mechanisms import PASSWORD_MECHANISMS, TOKEN_MECHANISMS, mechanism, offered
 from ekiden.proto.sasl.prepare import prepare
 from ekiden.proto.sasl.scram import Scram, ScramKeys
 from ekiden.proto.sasl.steps import (
@@ -37,6 +40,8 @@ __all__ = [
     "MAX_LOGIN_OCTETS",
     "MAX_PASSWORD_OCTETS",
     "PASSWORD_MECHANISMS",
+    "TOKEN_MECHANISMS",
+    "Bearer",
     "BearerToken",
     "Challenge",
     "Credentials",

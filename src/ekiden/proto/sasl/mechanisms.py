@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ekiden.proto.sasl.bearer import OAUTHBEARER, XOAUTH2, Bearer
 from ekiden.proto.sasl.plain import Login, Plain
 from ekiden.proto.sasl.scram import Scram
 from ekiden.proto.sasl.steps import Exchange
@@ -17,6 +18,8 @@ from ekiden.proto.sasl.steps import Exchange
 PLUS: Final = "SCRAM-SHA-256-PLUS"
 SCRAM: Final = "SCRAM-SHA-256"
 PASSWORD_MECHANISMS: Final = (PLUS, SCRAM, "PLAIN", "LOGIN")
+#: Behind the others: who knows none of them has a token, who has none must not stumble over these.
+TOKEN_MECHANISMS: Final = (OAUTHBEARER, XOAUTH2)
 
 
 def offered(mechanisms: tuple[str, ...], *, binding: bool) -> tuple[str, ...]:
@@ -36,5 +39,7 @@ def mechanism(name: str, *, binding: bytes = b"") -> Exchange | None:
             return Scram(SCRAM, binding=binding)
         case "SCRAM-SHA-256-PLUS" if binding:
             return Scram(PLUS, binding=binding)
+        case "OAUTHBEARER" | "XOAUTH2":
+            return Bearer(name.upper())
         case _:
             return None
