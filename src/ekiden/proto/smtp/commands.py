@@ -222,6 +222,13 @@ def _vrfy(machine: Machine, argument: bytes) -> Event | None:
     return None
 
 
+def _expn(machine: Machine, argument: bytes) -> Event | None:
+    if not argument.strip():
+        return machine.reject(replies.EXPECTED_ARGUMENT)
+    machine.say(replies.CANNOT_EXPAND)
+    return None
+
+
 def _not_implemented(machine: Machine, _argument: bytes) -> Event:
     return machine.reject(replies.NOT_IMPLEMENTED)
 
@@ -295,7 +302,7 @@ COMMANDS: Final[dict[bytes, Command]] = {
     b"RSET": _rset,
     b"NOOP": _noop,
     b"VRFY": _vrfy,
-    b"EXPN": _not_implemented,
+    b"EXPN": _expn,
     b"HELP": _help,
     b"QUIT": _quit,
     b"STARTTLS": _starttls,

@@ -27,6 +27,8 @@ HELP: Final = Reply(
 )
 #: RFC 5321 §3.5.3: the answer of a server that does not verify.
 CANNOT_VERIFY: Final = Reply(252, "2.0.0", "Not verified, but mail to it will be tried")
+#: RFC 5321 §3.5.3: who is on a list is nobody's business, nor whether it is one.
+CANNOT_EXPAND: Final = Reply(252, "2.0.0", "Lists are not shown, but mail to it will be tried")
 BYE: Final = Reply(221, "2.0.0", "Bye")
 GO_AHEAD: Final = Reply(354, "", "Send the content, end with CRLF.CRLF")
 START_TLS: Final = Reply(220, "2.0.0", "Ready to start TLS")
