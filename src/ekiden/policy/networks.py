@@ -35,6 +35,16 @@ def client_network(address: str) -> str:
     return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
 
 
+def is_literal_of(domain: str, address: str) -> bool:
+    """True if `domain` is the address literal of `address` (RFC 5321 §4.1.3): `[192.0.2.1]`, `[IPv6:2001:db8::1]`."""
+    if not (domain.startswith("[") and domain.endswith("]")):
+        return False
+    inner = domain[1:-1]
+    text = inner[5:] if inner[:5].lower() == "ipv6:" else inner
+    plain = parse_address(text)
+    return plain is not None and plain == parse_address(address)
+
+
 class NetworkSet:
     """Networks as written in the configuration (already checked there). Immutable."""
 

@@ -2,7 +2,9 @@
 relay.
 
 Rules, in the order in which they are asked (the names are stable; events show them)
-1. `postmaster`          <postmaster> without a domain, or of a domain of ours, is always taken (RFC 5321 §4.5.1).
+1. `postmaster`          <postmaster> without a domain, of a domain of ours, or at the address that the client has
+                         connected to (`[192.0.2.1]`, §4.1.3), is always taken (RFC 5321 §4.5.1). Other literals are
+                         strange domains.
 2. `own-domain-*`        a domain of ours: taken if the recipient is known to exist, in the way the domain says.
 3. `routing-characters`  `%`, `!` or a quoted `@` in the local part of a domain that we hand on to another server: a
                          stranger could make that server relay (percent hack, bang path). Refused.
@@ -41,7 +43,8 @@ class RecipientFacts(NamedTuple):
     """What is known about one RCPT. None means: not asked yet.
 
     `domain`: the entry of `[[domain]]` if the recipient's domain is ours. `standing`: the directory's word. `listed`:
-    on the list of a domain with "list:". `probe`: the next hop's reply of a domain with "callahead".
+    on the list of a domain with "list:". `probe`: the next hop's reply of a domain with "callahead". `here`: the domain
+    is a literal of our own address.
     """
 
     forward_path: Mailbox
@@ -51,12 +54,13 @@ class RecipientFacts(NamedTuple):
     standing: Standing | None = None
     listed: bool | None = None
     probe: Reply | None = None
+    here: bool = False
 
 
 def decide_recipient(facts: RecipientFacts) -> Decision | Ask:
     """Accept, reject or defer the recipient, or ask for 'standing', 'listed' or 'probe'."""
     mailbox = facts.forward_path
-    if not mailbox.domain or (facts.domain is not None and mailbox.local_key == "postmaster"):
+    if not mailbox.domain or ((facts.domain is not None or facts.here) and mailbox.local_key == "postmaster"):
         return Decision(Verdict.ACCEPT, "postmaster", "the postmaster can always be reached")
     if facts.domain is not None:
         return _own_domain(facts, facts.domain)

@@ -18,6 +18,7 @@ from ekiden.model.events import LetterAccepted, LetterRefused, RecipientRefused
 from ekiden.model.ids import render_id
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.reply import Reply
+from ekiden.policy.networks import is_literal_of
 from ekiden.policy.priority import grant_priority
 from ekiden.policy.relay import RecipientFacts, decide_recipient
 from ekiden.ports.directory import DirectoryFailed
@@ -58,6 +59,7 @@ class SmtpSession:
         self.doorway = conversation.doorway
         self.conversation = conversation
         self.client = wire.peer.address
+        self._here = wire.local.address
         self.tls = "" if wire.tls is None else str(wire.tls)
         self.trusted = wire.peer.address in self.doorway.trusted
         self.account = ""
@@ -108,9 +110,10 @@ class SmtpSession:
 
     def on_rcpt(self, event: ev.RcptTo) -> Answer:
         mailbox = event.forward_path
-        facts = RecipientFacts(
-            mailbox, self.doorway.domains.get(mailbox.domain_key), account=self.account, trusted=self.trusted
-        )
+        domain = self.doorway.domains.get(mailbox.domain_key)
+        facts = RecipientFacts(mailbox, domain, account=self.account, trusted=self.trusted)
+        if mailbox.domain.startswith("[") and is_literal_of(mailbox.domain, self._here):
+            facts = facts._replace(here=True)
         decision = decide_recipient(facts)
         while isinstance(decision, Ask):
             known = self._peek(decision.fact, facts)
@@ -232,8 +235,10 @@ class SmtpSession:
         return None
 
     def _whole(self, mailbox: Mailbox) -> Mailbox:
-        """`<postmaster>` gets our first domain, so that it has a mailbox (RFC 5321 §4.5.1)."""
-        if mailbox.domain:
+        """`<postmaster>` gets our first domain, so that it has a mailbox (RFC 5321 §4.5.1); so at our own address."""
+        if mailbox.domain and not (mailbox.domain.startswith("[") and mailbox.local_key == "postmaster"):
+            return mailbox
+        if mailbox.domain and not is_literal_of(mailbox.domain, self._here):
             return mailbox
         domains = self.doorway.config.domain
         return Mailbox(mailbox.local_part, domains[0].name if domains else self.doorway.config.hostname)

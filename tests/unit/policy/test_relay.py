@@ -9,7 +9,7 @@ from ekiden.model.account import Standing
 from ekiden.model.decision import Ask, Decision, Verdict
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.reply import Reply
-from ekiden.policy.networks import NetworkSet
+from ekiden.policy.networks import NetworkSet, is_literal_of
 from ekiden.policy.relay import RecipientFacts, decide_recipient
 
 ACCOUNTS = Domain(name="ours.test")
@@ -30,6 +30,10 @@ def decide(local: str, domain: str, entry: Domain | None, **facts: object) -> De
         ("postmaster", "", None, {}, Verdict.ACCEPT, "postmaster"),
         ("PostMaster", "ours.test", ACCOUNTS, {}, Verdict.ACCEPT, "postmaster"),
         ("postmaster", "other.test", None, {}, Verdict.REJECT, "relay-denied"),
+        ("postmaster", "[192.0.2.1]", None, {}, Verdict.REJECT, "relay-denied"),
+        ("Postmaster", "[192.0.2.1]", None, {"here": True}, Verdict.ACCEPT, "postmaster"),
+        ("bob", "[192.0.2.1]", None, {"here": True}, Verdict.REJECT, "relay-denied"),
+        ('"x@other.test"', "[192.0.2.1]", None, {"here": True}, Verdict.REJECT, "relay-denied"),
         ("bob", "ours.test", ACCOUNTS, {"standing": Standing.ACCOUNT}, Verdict.ACCEPT, "own-domain-known"),
         ("bob", "ours.test", ACCOUNTS, {"standing": Standing.DISABLED}, Verdict.ACCEPT, "own-domain-known"),
         ("bob", "ours.test", ACCOUNTS, {"standing": Standing.UNKNOWN}, Verdict.REJECT, "own-domain-unknown"),
@@ -85,3 +89,22 @@ def test_networks() -> None:
     for number in range(5000):  # strangers do not make it grow for ever
         assert f"192.0.{number // 256}.{number % 256}" not in networks
     assert "10.1.2.3" in networks
+
+
+@pytest.mark.parametrize(
+    ("domain", "address", "ours"),
+    [
+        ("[192.0.2.1]", "192.0.2.1", True),
+        ("[192.0.2.1]", "::ffff:192.0.2.1", True),
+        ("[IPv6:::ffff:192.0.2.1]", "192.0.2.1", True),
+        ("[ipv6:2001:DB8:0:0::1]", "2001:db8::1", True),
+        ("[192.0.2.2]", "192.0.2.1", False),
+        ("[x:192.0.2.1]", "192.0.2.1", False),
+        ("192.0.2.1", "192.0.2.1", False),
+        ("ours.test", "192.0.2.1", False),
+        ("[]", "", False),
+        ("", "", False),
+    ],
+)
+def test_our_own_address_as_a_literal(domain: str, address: str, ours: bool) -> None:
+    assert is_literal_of(domain, address) is ours

@@ -129,6 +129,19 @@ async def test_postmaster_without_a_domain_is_taken(hall: Hall) -> None:
     assert hall.offered[0].leg.recipients[0].forward_path == "postmaster@example.test"
 
 
+async def test_the_postmaster_is_at_our_own_address_and_nobody_else(hall: Hall) -> None:
+    wire = hall.knock(Door.RELAY)
+    here = wire.local.address.encode()
+    await say(wire, b"EHLO c\r\nMAIL FROM:<>\r\n")
+    for path in (b"bob@[%b]" % here, b"postmaster@[192.0.2.99]", b"x%%far.test@[%b]" % here):
+        assert (await say(wire, b"RCPT TO:<%b>\r\n" % path)).startswith(b"550-5.7.1")
+    assert (await say(wire, b"RCPT TO:<Postmaster@[%b]>\r\n" % here)).startswith(b"250")
+    await say(wire, b"DATA\r\n")
+    await say(wire, LETTER)
+    (leg,) = [claim.leg for claim in hall.offered]
+    assert (leg.next_hop, leg.recipients[0].forward_path) == ("local", "Postmaster@example.test")
+
+
 async def test_a_login_is_refused_with_the_right_doors(hall: Hall) -> None:
     wire = hall.knock(Door.RELAY, tls=True)
     answer = await say(wire, b"EHLO c\r\nAUTH PLAIN AGEAYg==\r\n")
