@@ -3,7 +3,8 @@
 Rules
 1. The attempts (`policy.relay_attempts`) are said to the real sessions with the new configuration, by strangers: an
    IPv4, an IPv6 and an IPv4-mapped address that no entry of `trusted_networks` holds, and the default gateways unless
-   they are listed themselves.
+   they are listed themselves. So by each proxy of a door, whose PROXY header is read as at the door; and by the proxy
+   itself, when it names nobody.
 2. The worst is assumed of what is not known: every mailbox of ours exists, is on its list, and its next hop takes it.
 3. What counts is what would leave: a recipient whose letter does not end in a mailbox of ours, and who is not in a
    domain of ours, or names another way in his local part. So a rule that lies is found, too.
@@ -16,7 +17,8 @@ by `app.config_check`, so by `ekiden config check`, `ekiden serve` and every rel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ekiden.app.config_lines import KeyPath
@@ -30,6 +32,7 @@ from ekiden.model.reply import Reply
 from ekiden.policy.relay_attempts import Attempt, attempts
 from ekiden.policy.route_match import mailbox_of
 from ekiden.policy.trusted import Neighbourhood, entries_with, net_of
+from ekiden.proto.haproxy import HeaderReader
 from ekiden.storage.memory.directory import MemoryDirectory
 
 #: Public and documentation addresses; the first that no entry holds is the stranger.
@@ -41,12 +44,26 @@ _TAKEN: Final = Reply(250, "2.1.5", "assumed")
 _CONTENT: Final = b"Subject: relay test\r\n\r\n.\r\n"
 
 
+class Viewpoint(NamedTuple):
+    """From where an attempt is made. `proxy`: the one that it comes by, '' for none."""
+
+    client: str
+    proxy: str = ""
+
+    def __str__(self) -> str:
+        if not self.proxy:
+            return f"a stranger from {self.client}"
+        if self.proxy == self.client:
+            return f"a stranger by the proxy {self.proxy}, which does not name him,"
+        return f"a stranger from {self.client} by the proxy {self.proxy}"
+
+
 class Breach(NamedTuple):
     """An attempt that would be relayed. `key`: what let it, as far as that can be said."""
 
     key: KeyPath
     door: Door
-    client: str
+    viewpoint: Viewpoint
     attempt: Attempt
     rule: str
     next_hop: str
@@ -54,7 +71,7 @@ class Breach(NamedTuple):
     def __str__(self) -> str:
         rule = f" (rule {self.rule})" if self.rule else ""
         return (
-            f"would make an open relay: a stranger from {self.client} at the door {self.door.value} "
+            f"would make an open relay: {self.viewpoint} at the door {self.door.value} "
             f"says {self.attempt}, and the letter would go to {self.next_hop}{rule}"
         )
 
@@ -92,6 +109,20 @@ def strangers(config: Config, neighbourhood: Neighbourhood) -> list[str]:
     return [address for address in (ipv4, ipv6, f"::ffff:{ipv4}" if ipv4 else "", *gateways) if address]
 
 
+def behind_proxies(config: Config, door: Door, clients: Sequence[str]) -> Iterator[Viewpoint]:
+    """Rule 1: one address of each network of proxies."""
+    for net in config.doors.of(door).proxies:
+        network = ipaddress.ip_network(net, strict=False)
+        proxy = str(network[min(1, network.num_addresses - 1)])
+        yield Viewpoint(proxy, proxy)
+        for client in clients:
+            address = ipaddress.ip_address(client)
+            family, here = ("TCP4", "192.0.2.25") if address.version == 4 else ("TCP6", "2001:db8::25")
+            header = HeaderReader().feed(f"PROXY {family} {address} {here} 40000 25\r\n".encode())
+            if header is not None and header.source is not None:
+                yield Viewpoint(header.source.address, proxy)
+
+
 def attack(config: Config, neighbourhood: Neighbourhood) -> list[Breach]:
     """The first breach of each stranger and door; [] is what one hopes for. Not to be called on a running loop."""
     loop = asyncio.new_event_loop()
@@ -112,9 +143,12 @@ async def _attack(config: Config, neighbourhood: Neighbourhood) -> list[Breach]:
         gateways=neighbourhood.gateways,
     )
     breaches = []
-    for client in strangers(config, neighbourhood):
-        for door, tls in _states():
-            found = await _first_breach(stage, config, door, client, tls=tls)
+    clients = strangers(config, neighbourhood)
+    for door, tls in _states():
+        viewpoints = [*map(Viewpoint, clients), *behind_proxies(config, door, clients)]
+        for viewpoint in viewpoints:
+            domains = _domains(config)[: 1 if viewpoint.proxy else None]
+            found = await _first_breach(stage, config, door, viewpoint, domains, tls=tls)
             breaches += [found] if found is not None else []
     return breaches
 
@@ -125,16 +159,18 @@ def _states() -> Iterator[tuple[Door, bool]]:
             yield from ((door, tls) for tls in ((True,) if facts.implicit_tls else (False, True)))
 
 
-async def _first_breach(stage: Stage, config: Config, door: Door, client: str, *, tls: bool) -> Breach | None:
+async def _first_breach(
+    stage: Stage, config: Config, door: Door, viewpoint: Viewpoint, domains: Sequence[str], *, tls: bool
+) -> Breach | None:
     ours = {domain_key(domain.name): index for index, domain in enumerate(config.domain)}
-    for own in _domains(config):
+    for own in domains:
         for attempt in attempts(own, config.hostname, f"[{_LOCAL}]"):
-            taken = await _try(stage, door, client, attempt, tls=tls)
+            taken = await _try(stage, door, viewpoint.client, attempt, tls=tls)
             for leg in taken:
                 for recipient in leg.recipients:
                     if leg.next_hop != LOCAL and _leaves(recipient.forward_path, ours):
-                        key = _culprit(recipient.rule, config, client, ours.get(domain_key(own)))
-                        return Breach(key, door, client, attempt, recipient.rule, leg.next_hop)
+                        key = _culprit(recipient.rule, config, viewpoint.client, ours.get(domain_key(own)))
+                        return Breach(key, door, viewpoint, attempt, recipient.rule, leg.next_hop)
     return None
 
 

@@ -9,8 +9,8 @@ import pytest
 from ekiden.app import self_attack
 from ekiden.app.config_check import Weight, inspect
 from ekiden.app.config_file import load_with_lines
-from ekiden.app.self_attack import attack, strangers
-from ekiden.config.model import Config, Domain, Relay, Route, Tls, WideNetwork
+from ekiden.app.self_attack import Viewpoint, attack, behind_proxies, strangers
+from ekiden.config.model import Config, Domain, DoorRules, Doors, Relay, Route, Tls, WideNetwork
 from ekiden.model.decision import Decision, Verdict
 from ekiden.model.door import Door
 from ekiden.policy import relay as relay_policy
@@ -88,7 +88,7 @@ def test_a_rule_that_takes_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     yes = Decision(Verdict.ACCEPT, "own-domain-any", "a lie")
     monkeypatch.setattr(smtp, "decide_recipient", lambda facts: yes)
     found = attack(config(ACCOUNTS), HOME)
-    assert {(breach.door, breach.client) for breach in found} >= {
+    assert {(breach.door, breach.viewpoint.client) for breach in found} >= {
         (Door.RELAY, "203.0.113.77"),
         (Door.RELAY, "2001:db8:77::77"),
         (Door.RELAY, "::ffff:203.0.113.77"),
@@ -105,7 +105,7 @@ def test_networks_that_hold_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrustedNetworks, "__contains__", lambda networks, address: True)
     found = attack(config(trusted=("10.1.0.0/16",)), HOME)
     assert {breach.rule for breach in found} == {"trusted-network"}
-    by_client = {breach.client: breach.key for breach in found}
+    by_client = {breach.viewpoint.client: breach.key for breach in found}
     assert by_client["203.0.113.77"] == ("relay",)
     assert by_client[GATEWAY] == ("relay", "trusted_networks", 0)
 
@@ -114,7 +114,24 @@ def test_a_gateway_that_is_trusted_through_a_range(monkeypatch: pytest.MonkeyPat
     forgets = TrustedNetworks.__init__
     monkeypatch.setattr(TrustedNetworks, "__init__", lambda self, entries, gateways, proxies: forgets(self, entries))
     found = attack(config(trusted=("192.0.2.1", "10.1.0.0/16")), HOME)
-    assert {(breach.client, breach.key) for breach in found} == {(GATEWAY, ("relay", "trusted_networks", 1))}
+    assert {(breach.viewpoint.client, breach.key) for breach in found} == {(GATEWAY, ("relay", "trusted_networks", 1))}
+
+
+def test_through_each_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    doors = Doors(relay=DoorRules(proxies=("10.2.0.0/24", "2001:db8:5::1")))
+    behind = config(ACCOUNTS, trusted=("10.2.0.0/16", "2001:db8:5::/48"), doors=doors)
+    clients = strangers(behind, Neighbourhood())
+    seen = list(behind_proxies(behind, Door.RELAY, clients))
+    assert seen[:2] == [Viewpoint("10.2.0.1", "10.2.0.1"), Viewpoint("203.0.113.77", "10.2.0.1")]
+    assert [view.proxy for view in seen if view.client == view.proxy] == ["10.2.0.1", "2001:db8:5::1"]
+    assert len(seen) == 8
+    assert list(behind_proxies(behind, Door.SUBMISSION, clients)) == []
+    assert attack(behind, Neighbourhood()) == []
+    forgets = TrustedNetworks.__init__
+    monkeypatch.setattr(TrustedNetworks, "__init__", lambda self, entries, *_: forgets(self, entries))
+    found = attack(behind, Neighbourhood())
+    assert {breach.key for breach in found} == {("relay", "trusted_networks", 0), ("relay", "trusted_networks", 1)}
+    assert "a stranger by the proxy 10.2.0.1, which does not name him, at the door relay" in str(found[0])
 
 
 def test_the_percent_hack(monkeypatch: pytest.MonkeyPatch) -> None:
