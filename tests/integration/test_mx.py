@@ -55,6 +55,8 @@ dead.hosts      A     127.0.0.9
 six.hosts       AAAA  ::1
 both.hosts      AAAA  100::1
 both.hosts      A     127.0.0.3
+picky.hosts     AAAA  ::1
+picky.hosts     A     127.0.0.3
 ourselves.hosts A     127.0.0.1
 private.hosts   A     10.255.255.9
 nothing.hosts   TXT   "no address"
@@ -65,6 +67,7 @@ second          MX    20 b.hosts
 implicit        A     127.0.0.3
 six             MX    10 six.hosts
 both            MX    10 both.hosts
+picky           MX    10 picky.hosts
 alias           CNAME order
 backup          MX    5  a.hosts
 backup          MX    10 mail.example
@@ -88,6 +91,8 @@ numeric         MX    10 127.0.0.3.
 half-numeric    MX    5  127.0.0.3.
 half-numeric    MX    10 a.hosts
 """ + "".join(f"many{n}.hosts A 127.0.0.2\nmany MX 10 many{n}.hosts\n" for n in range(40))
+#: What the host says over IPv6 that takes the same letter over IPv4.
+PICKY = "550 5.7.25 [::1] has no reverse DNS"
 #: Domain -> the host that must get the letter.
 TAKEN = {
     "order.test": "a",
@@ -95,6 +100,7 @@ TAKEN = {
     "implicit.test": "b",
     "six.test": "six",
     "both.test": "b",
+    "picky.test": "b",
     "alias.test": "a",
     "backup.test": "a",
     "chain.test": "a",
@@ -209,7 +215,7 @@ def post(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Post]:
         hosts = {
             "a": Peer(address="127.0.0.2", port=port),
             "b": Peer(address="127.0.0.3", port=port),
-            "six": Peer(address="::1", port=port),
+            "six": Peer({"RCPT TO:<X@PICKY": PICKY}, address="::1", port=port),
         }
         stack.enter_context(serving(*hosts.values()))
         server.start()
@@ -243,3 +249,14 @@ def test_nobody_takes_it(post: Post, domain: str) -> None:
         eventually(lambda: reported in log.read_text().replace(" ", ""), f"the report about {domain}")
     else:
         assert reported not in log.read_text().replace(" ", "")
+
+
+@pytest.mark.peer("nsd")
+def test_a_host_that_does_not_want_ipv6_is_tried_over_ipv4(post: Post) -> None:
+    """At once, in the same attempt; the log tells why."""
+    assert post.attempt("picky.test")["attempt"] == 1
+    lines = [json.loads(line) for line in post.server.log_path.read_text().splitlines()]
+    (event,) = [line for line in lines if line["event"] == "ipv6.refused"]
+    assert (event["host"], event["reply"]) == ("picky.hosts.test", PICKY)
+    assert event["letter"] == post.letters["picky.test"]
+    assert any("X@PICKY" in line.upper() for line in post.hosts["six"].lines)

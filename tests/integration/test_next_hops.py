@@ -53,6 +53,7 @@ FAULTS: dict[tuple[str, str], tuple[str, str]] = {
     ("-Q", "RCPT"): ("delayed", "421 4."),
     ("-Q", "DATA"): ("delayed", "421 4."),
     ("-Q", "."): ("delayed", "421 4."),
+    ("-A", "0"): ("failed", "550 5.0.0"),  # behind its 354, and it reads no more
     # slow is no fault (not MAIL and RCPT: smtp-sink answers what is pipelined behind them first)
     ("-w", "1"): ("relayed", "250 2.0.0"),
     ("-W", "EHLO:1"): ("relayed", "250 2.0.0"),
@@ -61,7 +62,15 @@ FAULTS: dict[tuple[str, str], tuple[str, str]] = {
 
 
 def fault_domain(option: str, command: str) -> str:
-    kind = {"-f": "hard", "-r": "soft", "-q": "hangup", "-Q": "goodbye", "-w": "slow-data", "-W": "slow"}[option]
+    kind = {
+        "-f": "hard",
+        "-r": "soft",
+        "-q": "hangup",
+        "-A": "abort",
+        "-Q": "goodbye",
+        "-w": "slow-data",
+        "-W": "slow",
+    }[option]
     return f"{kind}-{command.lower().replace('.', 'dot').replace(':', '-')}.test"
 
 
@@ -227,8 +236,8 @@ def test_a_fault_at_each_command(world: World, fault: tuple[str, str]) -> None:
     assert bool(world.events(name, "duplicate.possible")) == (fault == ("-q", "."))
     if kind == "failed":
         fields = status_fields(world.report(f"x@{name}"))[1]
-        assert fields["Status"] == "5.3.0"
-        assert fields["Diagnostic-Code"].startswith("smtp; 500 5.3.0")
+        assert fields["Status"] == reply.split()[1]
+        assert fields["Diagnostic-Code"].startswith(f"smtp; {reply}")
 
 
 def test_a_server_that_is_down_gets_its_letter_when_it_is_up(world: World) -> None:

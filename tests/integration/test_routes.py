@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import smtplib
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from ekiden.lab.mailprogram import send
 from ekiden.lab.server import LabServer
 from tests.integration.conftest import eventually
 from tests.integration.next_hops import SHORT_PAUSE, Peer, serving, start_patched
@@ -34,6 +36,12 @@ source = "192.0.2.99"
 
 [[route]]
 match = "*"
+account = ["bob@example.test"]
+to = "smtp://127.0.0.1:{bobs}"
+name = "bobs"
+
+[[route]]
+match = "*"
 to = "smtp://127.0.0.1:{usual}"
 
 [[source]]
@@ -47,9 +55,10 @@ helo = "mx3.example.test"
 
 
 class Home:
-    def __init__(self, server: LabServer, peers: dict[str, Peer]) -> None:
+    def __init__(self, server: LabServer, peers: dict[str, Peer], passwords: dict[str, str]) -> None:
         self.server = server
         self.peers = peers
+        self.passwords = passwords
 
     def send(self, sender: str, to: str) -> str:
         with smtplib.SMTP("127.0.0.1", self.server.ports["relay"], local_hostname="client.test") as client:
@@ -78,7 +87,7 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    peers = {"shop": Peer(), "usual": Peer({"RCPT TO:<X@STUBBORN": "450 4.2.1 later"}), "last": Peer()}
+    peers = {"shop": Peer(), "usual": Peer({"RCPT TO:<X@STUBBORN": "450 4.2.1 later"}), "last": Peer(), "bobs": Peer()}
     with ExitStack() as stack:
         stack.enter_context(serving(*peers.values()))
         server = LabServer(
@@ -89,10 +98,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             tables=TABLES.format(**{name: peer.port for name, peer in peers.items()}),
         )
         server.prepare()
-        server.add_account("bob")
+        passwords = {name: server.add_account(name) for name in ("bob", "alice")}
         start_patched(server, SHORT_PAUSE)
         stack.callback(server.stop)
-        yield Home(server, peers)
+        yield Home(server, peers, passwords)
 
 
 def test_a_sender_goes_out_by_a_smarthost_from_an_address_and_under_a_name_of_its_own(home: Home) -> None:
@@ -120,3 +129,17 @@ def test_an_address_that_is_not_ours_delays_and_names_its_key(home: Home) -> Non
     assert attempts[0]["outcomes"] == {"delayed": 1}
     assert attempts[0]["reply"].startswith("451 4.3.5")
     assert 'source of [[route]] "elsewhere.test": this machine cannot send from 192.0.2.99' in attempts[0]["reply"]
+
+
+def test_an_account_has_a_route_of_its_own(home: Home) -> None:
+    """By its login on 587, not by what anybody writes into MAIL on 25."""
+    letters = {}
+    context = ssl.create_default_context(cafile=str(home.server.certificate))
+    for name in ("bob", "alice"):
+        login = f"{name}@example.test"
+        letters[name] = send(home.server.ports["submission"], context, login, home.passwords[name], f"{name}@far.test")
+    stranger = home.send("bob@example.test", "stranger@far.test")
+    assert home.relayed(letters["bob"].letter)[0]["next_hop"] == "route:bobs"
+    assert home.relayed(letters["alice"].letter)[0]["next_hop"] == "route:*"
+    assert home.relayed(stranger)[0]["next_hop"] == "route:*"
+    assert home.peers["bobs"].paths == ["bob@far.test"]
