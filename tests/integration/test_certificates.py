@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import smtplib
 import ssl
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +17,7 @@ from typing import Any, Final
 import pytest
 
 from ekiden.lab.server import LabServer
+from tests.fakes.scram import PLUS, ScramPeer
 from tests.integration.certificates import authority, make_certificate
 from tests.integration.conftest import PATIENCE, eventually
 
@@ -53,6 +56,27 @@ def handshake(server: LabServer, name: str) -> bytes:
         certificate: bytes = client.sock.getpeercert(binary_form=True)  # type: ignore[union-attr, assignment]
         client.sendmail("someone@else.test", [f"alice@{server.domain}"], "Subject: hello\r\n\r\nhello\r\n")
         return certificate
+
+
+def scram_plus(server: LabServer, name: str, password: str, *, bound_to: bytes | None = None) -> int:
+    """The reply to a login that is bound to the certificate for `name`, or to `bound_to`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority().configure_trust(context)
+    with smtplib.SMTP(
+        "127.0.0.1", server.ports["submission"], local_hostname="client.test", timeout=PATIENCE
+    ) as client:
+        client._host = name  # type: ignore[attr-defined] - what smtplib asks for by SNI
+        client.starttls(context=context)
+        client.ehlo()
+        certificate: bytes = client.sock.getpeercert(binary_form=True)  # type: ignore[union-attr, assignment]
+        binding = hashlib.sha256(bound_to or certificate).digest()
+        peer = ScramPeer(f"alice@{server.domain}", password, PLUS, binding=binding)
+        _, challenge = client.docmd("AUTH", f"{PLUS} {b64encode(peer.first).decode()}")
+        code, final = client.docmd(b64encode(peer.answer(b64decode(challenge))).decode())
+        if code != 334:
+            return code
+        peer.verify(b64decode(final))
+        return client.docmd("")[0]
 
 
 def events(server: LabServer, kind: str) -> list[dict[str, Any]]:
@@ -107,6 +131,15 @@ def test_each_name_gets_its_certificate_and_renewals_lose_nobody(server: LabServ
     accepted = len(traffic.seen[FIRST]) + len(traffic.seen[SECOND]) + 2
     assert server.stop() == 0  # the log is written behind
     assert len(events(server, "letter.accepted")) == accepted
+
+
+def test_a_login_is_bound_to_the_certificate_that_was_sent(server: LabServer) -> None:
+    """RFC 5929 §4, by the name that the client asked for."""
+    password = server.add_account("alice")
+    server.start()
+    for name in (FIRST, SECOND):
+        assert scram_plus(server, name, password) == 235
+    assert scram_plus(server, SECOND, password, bound_to=handshake(server, FIRST)) == 535
 
 
 def test_changed_files_are_taken_up_without_a_reload(server: LabServer) -> None:
