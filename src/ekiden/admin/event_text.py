@@ -173,13 +173,16 @@ def _door_refused(e: events.DoorRefused) -> str:
 
 def _login_succeeded(e: events.LoginSucceeded) -> str:
     soon = "; its password will soon be too old ([passwords] max_age_days)" if e.password_until else ""
-    return f"{e.account} logged in {_at(e.door, e.client)} by {e.mechanism}{soon}"
+    return f"{e.account} logged in {_at(e.door, e.client)} by {e.mechanism}{_app_password(e.app_password)}{soon}"
 
 
 def _login_failed(e: events.LoginFailed) -> str:
-    return (
-        f"{e.account or 'somebody'} could not log in {_at(e.door, e.client)}: {LOGIN_REASONS.get(e.reason, e.reason)}"
-    )
+    who, why = e.account or "somebody", LOGIN_REASONS.get(e.reason, e.reason)
+    return f"{who} could not log in {_at(e.door, e.client)}{_app_password(e.app_password)}: {why}"
+
+
+def _app_password(number: str) -> str:
+    return f" with the app password {number}" if number else ""
 
 
 def _guard_acted(e: events.GuardActed) -> str:

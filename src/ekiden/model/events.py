@@ -233,7 +233,7 @@ class Ipv6Refused(Event, tag="ipv6.refused", kw_only=True):
     reply: str
     letter: str = ""
     leg: int = 0
-    level: str = "warning"
+    level: str = _graver("warning")
 
 
 class PossibleDuplicate(Event, tag="duplicate.possible", kw_only=True):
@@ -350,7 +350,7 @@ class CertificateRefused(Event, tag="certificate.refused", kw_only=True):
 
     key: str
     reason: str
-    level: str = "error"
+    level: str = _graver("error")
 
 
 class CertificateExpiring(Event, tag="certificate.expiring", kw_only=True):
@@ -361,7 +361,7 @@ class CertificateExpiring(Event, tag="certificate.expiring", kw_only=True):
     until: float
     days: int
     fingerprint: str
-    level: str = "warning"
+    level: str = _graver("warning")
 
 
 class IssuerFailed(Event, tag="issuer.failed", kw_only=True):
@@ -370,7 +370,7 @@ class IssuerFailed(Event, tag="issuer.failed", kw_only=True):
 
     issuer: str
     reason: str
-    level: str = "warning"
+    level: str = _graver("warning")
 
 
 class LogDropped(Event, tag="log.dropped", kw_only=True):

@@ -42,6 +42,27 @@ def test_every_event_has_a_sentence(kind: type[Event]) -> None:
     assert (kind.__doc__ or "").endswith("."), "its docstring says when it happens"
 
 
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not Event], ids=lambda kind: kind.__name__)
+def test_a_graver_level_stands_in_the_line(kind: type[Event]) -> None:
+    """Red for a new event? `level: str = _graver("warning")`: a plain default is left out of the line."""
+    fields = msgspec.structs.asdict(sample(kind))
+    del fields["level"]
+    event = kind(**fields)
+    line = msgspec.json.decode(msgspec.json.encode(event))
+    assert line.get("level", "info") == event.level
+
+
+def test_the_owner_sees_which_app_password_it_was() -> None:
+    event = events.LoginFailed(
+        session="s", door="pop3s", client="192.0.2.7", account="you@example.test", mechanism="PLAIN",
+        reason="expired", app_password="k7fq",
+    )  # fmt: skip
+    assert sentence(event) == (
+        "you@example.test could not log in at pop3s (995) from 192.0.2.7 with the app password k7fq: "
+        "the app password has expired"
+    )
+
+
 def test_a_failed_login_says_who_where_and_why() -> None:
     event = events.LoginFailed(
         session="s", door="submission", client="192.0.2.7", account="you@example.test", mechanism="PLAIN",
