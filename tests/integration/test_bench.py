@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ekiden.lab import load
+from ekiden.lab.bench.logins import login_lines
 from ekiden.lab.bench.run import file_system
 from ekiden.lab.pacing import Load, pace
 from ekiden.lab.server import LabFailed, LabServer
@@ -33,6 +34,14 @@ def test_a_small_benchmark_prints_its_table(tmp_path: Path) -> None:
     assert [line[1:3] for line in lines[:2]] == [["1", "100"], ["1", "100"]]
     assert "failed" not in done.stdout
     assert "  Ekiden " in page.read_text()
+
+
+@pytest.mark.skipif(bool(load.is_possible()), reason=load.is_possible())
+def test_logins_and_a_storm_of_wrong_ones_are_measured(tmp_path: Path) -> None:
+    lines = login_lines(1, 1.0, tmp_path / "run", visits=20)
+    assert [line.split()[0] for line in lines if line.startswith("  while")] == ["while", "while"]
+    assert any("535" in line for line in lines)
+    assert any(line.startswith("  password, remembered") for line in lines)
 
 
 @pytest.mark.skipif(file_system(Path("/dev/shm")) != "tmpfs", reason="/dev/shm is no tmpfs here")

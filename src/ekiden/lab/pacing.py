@@ -61,6 +61,7 @@ class Paced:
     p99_ms: float
     longest_ms: float
     late: float
+    p95_ms: float = 0.0
 
 
 def pace(load: Load, seconds: float = 300.0) -> Paced:
@@ -215,7 +216,8 @@ class _Run:
                 lane.quit()
         times = [each * 1000 for each in self._times]
         longest, late = max(times, default=0.0), self._late / max(1, len(times))
-        return Paced(self._started, seconds, quantile(times, 0.5), quantile(times, 0.99), longest, late)
+        median, p95, p99 = (quantile(times, share) for share in (0.5, 0.95, 0.99))
+        return Paced(self._started, seconds, median, p99, longest, late, p95)
 
     def taken(self, lane: _Lane, seconds: float) -> None:
         self._times.append(seconds)

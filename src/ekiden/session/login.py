@@ -7,7 +7,8 @@ the postmaster.
 
 Rules
 1. A refusal says what the client hears, in the protocol's own words; why, only the event knows.
-2. What could not be decided (`LATER`) is no failed login.
+2. What could not be decided (`LATER`) is no failed login; who asks LATER_AT_MOST times all the same has to come back
+   on another connection: asking is cheaper than answering.
 3. After FAILED_LOGINS failed ones the connection ends (`TOO_MANY`).
 
 Called by `session.submission` and `session.pop3`, which make one for each TLS state of a connection.
@@ -16,7 +17,7 @@ Called by `session.submission` and `session.pop3`, which make one for each TLS s
 from __future__ import annotations
 
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from ekiden.accounts.exchange import LoginExchange
 from ekiden.accounts.login import FAILED_LOGINS, Authenticator
@@ -27,6 +28,9 @@ from ekiden.model.ids import render_id
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import Wire
 from ekiden.proto.sasl import Challenge, SaslFault
+
+#: Mail programs wait, or give up; only who guesses asks on and on.
+LATER_AT_MOST: Final = 10
 
 
 class LoginRefusal(Enum):
@@ -60,6 +64,7 @@ class LoginDesk:
         "_doorway",
         "_exchange",
         "_failed",
+        "_later",
         "_mechanism",
         "_scope",
         "_session",
@@ -78,6 +83,7 @@ class LoginDesk:
         self._exchange: LoginExchange | None = None
         self._verdict: LoginResult | LoginRefusal | None = None
         self._failed = 0
+        self._later = 0
 
     def begin(self, mechanism: str) -> None:
         self._mechanism = mechanism
@@ -116,7 +122,8 @@ class LoginDesk:
             return result
         if result.try_later:  # nothing was decided: no guess to count, but the postmaster should see it
             self.failed(result.name, result.reason)
-            return LoginRefusal.LATER
+            self._later += 1
+            return LoginRefusal.TOO_MANY if self._later >= LATER_AT_MOST else LoginRefusal.LATER
         return self._refused(result.name, result.reason, LoginRefusal.WRONG, result.app_password)
 
     def _refused(self, account: str, reason: str, refusal: LoginRefusal, app_password: str = "") -> LoginRefusal:

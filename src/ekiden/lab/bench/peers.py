@@ -48,6 +48,10 @@ class Ekiden:
         return ""
 
     def start(self, scenario: Scenario, folder: Path, sink: int) -> Running:
+        return _RunningEkiden(self.server(scenario, folder, sink), scenario)
+
+    def server(self, scenario: Scenario, folder: Path, sink: int) -> LabServer:
+        """A running one, as `start` uses it."""
         server = LabServer(
             folder,
             BOX_DOMAIN,
@@ -61,7 +65,7 @@ class Ekiden:
         if scenario.submission:
             server.add_account(LOGIN.partition("@")[0], PASSWORD)
         server.start()
-        return _RunningEkiden(server, scenario)
+        return server
 
 
 class _RunningEkiden:

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ekiden.lab import load
-from ekiden.lab.bench import figures, syncs
+from ekiden.lab.bench import figures, logins, syncs
 from ekiden.lab.bench.figures import Column
 from ekiden.lab.bench.measure import Extent, at_rate, throughput, tools_alone
 from ekiden.lab.bench.peers import Ekiden, Peer
@@ -112,6 +112,8 @@ class _Bench:
                 now = time.monotonic()
                 self._share = now + (self._deadline - now) / (len(self._scenarios) - number)
                 lines += [scenario.title, *self._scenario(scenario, step), ""]
+            if self._ekiden in self._peers and (not wanted.scenarios or logins.TITLE in wanted.scenarios):
+                lines += [logins.TITLE, *self._logins(step), ""]
             lines += ["syncs, 4 KiB, kept connections, watched by strace", *self._syncs(step), ""]
         for peer in self._peers:
             lines += textwrap.wrap(peer.remark, 116)
@@ -123,7 +125,7 @@ class _Bench:
         paired = sum(peer in (self._ekiden, self._postfix) for peer in self._peers)
         once = len(self._peers) - paired
         runs = self._wanted.pairs * paired * 2 + once * 2 + self._wanted.pairs
-        return len(self._scenarios) * runs + len(self._peers)
+        return len(self._scenarios) * runs + len(self._peers) + 1
 
     def _scenario(self, scenario: Scenario, step: Callable[[str], None]) -> list[str]:
         columns = {peer.name: Column(peer.name, failed=peer.why_not(scenario)) for peer in self._peers}
@@ -173,6 +175,13 @@ class _Bench:
         """Half of Postfix's."""
         theirs = columns.get(self._postfix.name)
         return theirs.median(lambda r: r.arrived) / 2 if theirs is not None and theirs.runs else _RATE_ALONE
+
+    def _logins(self, step: Callable[[str], None]) -> list[str]:
+        step("logins, and a storm of wrong ones")
+        try:
+            return logins.login_lines(self._wanted.workers, max(2.0, self._wanted.seconds * 2), self._fresh())
+        except (LabFailed, OSError, subprocess.SubprocessError) as error:
+            return [f"  failed: {error}"]
 
     def _syncs(self, step: Callable[[str], None]) -> list[str]:
         why_not = syncs.is_possible()
