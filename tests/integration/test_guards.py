@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import smtplib
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ def start(server: LabServer, limits: str) -> None:
     server.tables = f"[limits]\n{limits}\n"
     server.prepare()
     server.start()
+    until(lambda: len(events(server, "worker-started")) == 2)
 
 
 def knock(server: LabServer, door: str = "relay", client: str = CLIENT) -> tuple[socket.socket, bytes]:
@@ -116,3 +119,42 @@ def test_harvesting_is_remembered_over_workers_and_restarts(server: LabServer) -
     assert server.stop() == 0
     server.start()
     assert names(server, 2, 40) == [450] * 2, "nor does a restart"
+
+
+def log_in(server: LabServer, login: str, password: str, client: str = CLIENT) -> int:
+    """The code of the reply."""
+    context = ssl._create_unverified_context()  # a certificate of our own making
+    connection = smtplib.SMTP_SSL(
+        "127.0.0.1",
+        server.ports["submissions"],
+        "c.test",
+        timeout=PATIENCE,
+        context=context,
+        source_address=(client, 0),
+    )
+    with connection:
+        connection.ehlo()
+        initial = base64.b64encode(f"\0{login}@{server.domain}\0{password}".encode()).decode()
+        code = connection.docmd(f"AUTH PLAIN {initial}")[0]
+        if code == 421:
+            connection.close()
+        return code
+
+
+def test_guessers_are_refused_by_both_workers_and_after_a_restart_and_the_owner_is_not(server: LabServer) -> None:
+    start(server, "guesses = 3")
+    password = server.add_account("alice")
+    owner = "127.0.1.5"
+    assert log_in(server, "alice", password, owner) == 235
+    for number in range(3):
+        assert log_in(server, "alice", f"guess {number}") == 535
+    for _ in range(4):
+        assert log_in(server, "alice", "another guess") == 421
+    assert log_in(server, "alice", password) == 421, "no password is looked at"
+    assert ask(server, "postmaster") == 250, "mail on port 25 is never touched"
+    assert log_in(server, "alice", password, owner) == 235
+    assert server.stop() == 0
+    server.start()
+    assert log_in(server, "alice", "another guess") == 421
+    assert log_in(server, "alice", password, owner) == 235
+    assert {event["guard"] for event in events(server, "guard.acted")} == {"login-guesses"}

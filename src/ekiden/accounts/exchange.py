@@ -71,7 +71,7 @@ class LoginExchange:
         )
 
     async def _look_up(self, login: str) -> sasl.Challenge | LoginResult:
-        offer = await self._authenticator.scram_offer(login)
+        offer = await self._authenticator.scram_offer(login, self._client)
         if isinstance(offer, LoginResult):
             return offer
         assert isinstance(self._exchange, sasl.Scram)

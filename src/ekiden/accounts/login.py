@@ -195,8 +195,8 @@ class Authenticator:
 
     # --- SCRAM ------------------------------------------------------------------------------------------------
 
-    async def scram_offer(self, login: str) -> ScramOffer | LoginResult:
-        """What the client's proof will be tried against. A LoginResult: nothing can be decided now."""
+    async def scram_offer(self, login: str, client: str) -> ScramOffer | LoginResult:
+        """What the client's proof will be tried against. A LoginResult: nothing is decided now."""
         name = self.account_name(login)
         try:
             account = await self._directory.account(name) if name else None

@@ -25,6 +25,7 @@ class LoginReason(StrEnum):
     OUT_OF_SCOPE = "out-of-scope"
     OUT_OF_NETWORK = "out-of-network"
     CHANGED = "changed-meanwhile"
+    GUESSING = "too-many-guesses"
     BUSY = "busy"
     STORE_FAILED = "store-failed"
     TOKEN_MALFORMED = TokenFault.MALFORMED.value

@@ -29,6 +29,7 @@ LOGIN_REASONS: Final = {
     "busy": "too many logins were waiting; nothing was decided",
     "store-failed": "the accounts could not be read; nothing was decided",
     "password-too-old": "the password is older than [passwords] max_age_days; `ekiden account passwd` sets a new one",
+    "too-many-guesses": "too many wrong logins came from there",
     "expired": "the app password has expired",
     "out-of-scope": "the app password is not for this (sending or fetching)",
     "out-of-network": "the app password is not for this network",

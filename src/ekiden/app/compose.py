@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ekiden.accounts.guarded_login import GuardedAuthenticator, GuessGuard
 from ekiden.accounts.login import Authenticator
 from ekiden.app.bells import WorkerBell
 from ekiden.app.clock import SystemClock, SystemRandom
@@ -253,7 +254,9 @@ class Works:
         fresh = FileRecipientLists(config, self._list_failed, lists)
         routing = Routing(config, secrets, resolver, self.random)
         probe = CallAhead(NextHops(config), routing, self.connector, self.clock, config.hostname)
-        authenticator = Authenticator(
+        shared = exempt(config, read_neighbourhood())
+        authenticator = GuardedAuthenticator(
+            GuessGuard(self.tally, self.guards, config.limits.guesses, shared, asyncio.sleep),
             self.directory,
             self.hasher,
             self.clock,
@@ -263,7 +266,7 @@ class Works:
             max_age_days=config.passwords.max_age_days,
             tokens=make_verifier(config.oauth, self.clock, self.events),
         )
-        crowd = Crowd(self.tally, self.guards, config.limits, exempt(config, read_neighbourhood()))
+        crowd = Crowd(self.tally, self.guards, config.limits, shared)
         gates = {door: DoorGate(door, config.doors.of(door), self.knocks, crowd) for door in Door}
         services = {
             door: DoorService(

@@ -26,7 +26,8 @@ from ekiden.policy.route_match import ANY, conditions_of, pattern_matches
 _RECIPIENTS: Final = '"accounts", "list:FILE", "callahead" or "any"'
 #: 0: no limit.
 _NO_LIMIT: Final = frozenset(
-    ("limits", key) for key in ("commands", "unknown_recipients", "connections_per_address", "connections_per_network")
+    ("limits", key)
+    for key in ("commands", "guesses", "unknown_recipients", "connections_per_address", "connections_per_network")
 )
 _ZERO_ALLOWED: Final = _NO_LIMIT | {
     ("workers",),

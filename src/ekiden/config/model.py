@@ -297,6 +297,13 @@ class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     commands: Annotated[
         int, doc("Commands a session that bring no letter (accepted recipients do not count), then 421. 0: no limit.")
     ] = 200
+    guesses: Annotated[
+        int,
+        doc(
+            "Different wrong logins an hour from one address, then logins from there are refused, but for accounts "
+            "that came from its network before. 0: no limit."
+        ),
+    ] = 10
     unknown_recipients: Annotated[
         int,
         doc(

@@ -39,6 +39,17 @@ CONNECTIONS_TOTAL: Final = Guard(
     "",
     ("limits.sessions",),
 )
+LOGIN_GUESSES: Final = Guard(
+    "login-guesses",
+    "Different wrong logins within an hour from one address (IPv6: /64), at all doors; then logins from there are "
+    "refused until fewer are left, and the connection ends. After three each further one waits longer, 5 seconds at "
+    "most. Wider networks (/26 and /21, IPv6 /48 and /32) and a login that is guessed at from everywhere are only "
+    "slowed, at four times as many. An account that came from the network (/24, IPv6 /48) within 90 days is never "
+    "refused or slowed there, a stale password that is tried again and again is one guess, and mail on port 25 is "
+    "never touched.",
+    "guard.acted",
+    ("limits.guesses",),
+)
 ERRORS: Final = Guard(
     "errors",
     "Syntax and sequence errors of a session, then 421.",
@@ -89,6 +100,7 @@ GUARDS: Final = (
     CONNECTIONS_ADDRESS,
     CONNECTIONS_NETWORK,
     CONNECTIONS_TOTAL,
+    LOGIN_GUESSES,
     UNKNOWN_RECIPIENTS,
     ERRORS,
     COMMANDS,

@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 from ekiden.accounts.exchange import LoginExchange
 from ekiden.accounts.login import FAILED_LOGINS, Authenticator
-from ekiden.accounts.result import LoginResult, Scope
+from ekiden.accounts.result import LoginReason, LoginResult, Scope
 from ekiden.model.door import Door
 from ekiden.model.events import LoginFailed, LoginSucceeded
 from ekiden.model.ids import render_id
@@ -120,6 +120,8 @@ class LoginDesk:
     def _judged(self, result: LoginResult) -> LoginResult | LoginRefusal:
         if result.account is not None:
             return result
+        if result.reason is LoginReason.GUESSING:  # the guard tells of it, once
+            return LoginRefusal.TOO_MANY
         if result.try_later:  # nothing was decided: no guess to count, but the postmaster should see it
             self.failed(result.name, result.reason)
             self._later += 1

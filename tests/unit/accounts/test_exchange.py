@@ -128,7 +128,7 @@ async def test_the_salt_of_nobody_stays_and_tells_nothing():
     await house.add()
 
     async def salt(door, login):
-        offer = await door.scram_offer(login)
+        offer = await door.scram_offer(login, "192.0.2.1")
         assert offer.iterations == (4096 if "you" in login else ITERATIONS)
         return offer.salt
 
@@ -142,7 +142,9 @@ async def test_the_salt_of_nobody_stays_and_tells_nothing():
 
 async def test_nonces_are_fresh():
     house = House()
-    assert (await house.door.scram_offer(YOU)).nonce != (await house.door.scram_offer(YOU)).nonce
+    assert (await house.door.scram_offer(YOU, "192.0.2.1")).nonce != (
+        await house.door.scram_offer(YOU, "192.0.2.1")
+    ).nonce
 
 
 @pytest.mark.parametrize("when", ["before the proof", "before the last word"])

@@ -1,0 +1,142 @@
+"""Guessers are stopped, and people are not: told with a clock that tests move."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from ekiden.accounts.guarded_login import GuardedAuthenticator, GuessGuard
+from ekiden.accounts.login import ScramOffer
+from ekiden.accounts.result import LoginReason
+from ekiden.model.account import Account, ScramVerifier
+from ekiden.model.events import GuardActed
+from ekiden.policy.networks import NetworkSet
+from ekiden.session.guard_report import GuardReport
+from ekiden.storage.memory.directory import MemoryDirectory
+from ekiden.storage.memory.known_pairs import MemoryKnownPairs
+from ekiden.storage.memory.tally import MemoryTally
+from tests.fakes.clock import FakeClock, FakeRandom
+from tests.fakes.events import CollectingSink
+from tests.fakes.passwords import FakeHasher
+
+YOU = "you@example.test"
+THIEF = "198.51.100.66"
+HOME = "192.0.2.1"
+SHARED = "172.17.0.1"
+LIMIT = 5
+SCRAM = ScramVerifier(b"s" * 16, 4096, b"k" * 32, b"v" * 32)
+
+
+class House:
+    """`waits`: how long logins were made to wait."""
+
+    def __init__(self, shared: House | None = None) -> None:
+        self.clock = shared.clock if shared else FakeClock()
+        self.tally = MemoryTally(self.clock, shared.tally if shared else None)
+        self.pairs = shared.pairs if shared else MemoryKnownPairs()
+        self.directory = shared.directory if shared else MemoryDirectory()
+        self.events = CollectingSink()
+        self.waits: list[float] = []
+        guard = GuessGuard(self.tally, GuardReport(self.tally, self.events), LIMIT, NetworkSet((SHARED,)), self._pause)
+        parts = (self.directory, FakeHasher(), self.clock, FakeRandom(), self.pairs, ["example.test"])
+        self.door = GuardedAuthenticator(guard, *parts)
+
+    async def _pause(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    async def login(self, password: str, login: str = YOU, client: str = THIEF) -> LoginReason:
+        return (await self.door.check(login, password, client=client, scope="submit")).reason
+
+    async def guess(self, count: int, client: str = THIEF, login: str = YOU) -> list[LoginReason]:
+        return [await self.login(f"guess {client} {number}", login, client) for number in range(count)]
+
+
+@pytest.fixture
+async def house() -> House:
+    house = House()
+    await house.directory.add_account(Account(YOU, "$fake$secret", SCRAM))
+    return house
+
+
+async def test_a_guesser_is_refused_and_told_of_once(house) -> None:
+    assert await house.guess(LIMIT + 3) == [LoginReason.WRONG_PASSWORD] * LIMIT + [LoginReason.GUESSING] * 3
+    assert await house.login("secret") is LoginReason.GUESSING, "not even the right one, from a stranger's address"
+    assert house.waits == [0.5, 1.0]
+    event = house.events.one(GuardActed)
+    assert (event.guard, event.who) == ("login-guesses", f"{THIEF}/32")
+    house.clock.advance(3600 * 8 / 7)
+    assert await house.login("secret") is LoginReason.OK
+
+
+async def test_a_guesser_never_locks_the_owner_out(house) -> None:
+    """Not even from the owner's own address."""
+    assert await house.login("secret", client=HOME) is LoginReason.OK
+    await house.guess(200, HOME, "other@example.test")
+    await house.guess(200)
+    for client in (HOME, "192.0.2.99"):
+        assert await house.login("secret", client=client) is LoginReason.OK
+    assert await house.login("mistyped", client=HOME) is LoginReason.WRONG_PASSWORD
+    assert await house.login("secret", "other@example.test", HOME) is LoginReason.GUESSING
+
+
+async def test_a_stale_password_tried_all_day_is_one_guess(house) -> None:
+    for _ in range(300):
+        assert await house.login("old password", client=HOME) is LoginReason.WRONG_PASSWORD
+        house.clock.advance(300)
+    assert house.waits == []
+    assert await house.login("secret", client=HOME) is LoginReason.OK
+
+
+async def test_one_password_for_many_names_is_many_guesses(house) -> None:
+    found = [await house.login("Summer2026", f"name{number}@example.test") for number in range(LIMIT + 1)]
+    assert found[-1] is LoginReason.GUESSING
+
+
+async def test_wide_networks_are_slowed_and_not_refused(house) -> None:
+    for number in range(30):
+        await house.guess(1, f"198.51.100.{number}", f"name{number}@example.test")
+    assert house.waits[-1] == 5.0
+    assert await house.login("secret", client="198.51.100.40") is LoginReason.OK
+    assert house.waits[-1] == 5.0
+    house.waits.clear()
+    assert await house.login("secret", client="198.51.100.41") is LoginReason.OK
+    assert house.waits == [], "a pair that is known is not slowed"
+
+
+async def test_a_victim_of_many_addresses_is_slowed_and_not_locked(house) -> None:
+    for number in range(LIMIT * 5):
+        await house.guess(1, f"10.{number}.0.1")
+    assert await house.login("secret", client="203.0.113.5") is LoginReason.OK
+    assert house.waits[-1] == 5.0
+
+
+async def test_many_behind_one_address_are_slowed_and_not_refused(house) -> None:
+    assert LoginReason.GUESSING not in await house.guess(LIMIT * 3, SHARED)
+    assert await house.login("secret", client=SHARED) is LoginReason.OK
+
+
+async def test_workers_count_together(house) -> None:
+    other = House(house)
+    await house.guess(LIMIT)
+    assert await other.login("yet another") is LoginReason.GUESSING
+
+
+async def test_a_right_secret_in_the_wrong_place_is_no_guess(house) -> None:
+    account = await house.directory.account(YOU)
+    await house.directory.change_account(msgspec.structs.replace(account, password_changed=1.0))
+    house.door._max_age_days = 1
+    for _ in range(LIMIT * 2):
+        assert await house.login("secret") is LoginReason.TOO_OLD
+    assert house.waits == []
+
+
+async def test_a_failed_scram_exchange_is_one_guess(house) -> None:
+    for _ in range(LIMIT):
+        offer = await house.door.scram_offer(YOU, THIEF)
+        assert isinstance(offer, ScramOffer)
+        result = await house.door.scram_judge(offer, None, client=THIEF, scope="fetch")
+        assert result.reason is LoginReason.WRONG_PASSWORD
+    refused = await house.door.scram_offer(YOU, THIEF)
+    assert refused.reason is LoginReason.GUESSING
+    assert await house.login("secret") is LoginReason.GUESSING
+    assert isinstance(await house.door.scram_offer(YOU, HOME), ScramOffer)
