@@ -83,7 +83,7 @@ class JoseVerifier:
         return _decode(token, key)
 
     def _allowed(self, claims: dict[str, Any]) -> TokenClaims | TokenFault:
-        if self.scope and not set(self.scope.split()) <= _scopes(claims):
+        if not set(self.scope.split()) <= _scopes(claims):
             return TokenFault.SCOPE
         login = claims.get(self._login_claim)
         if not isinstance(login, str) or not login.strip():

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from ekiden.net.issuer_keys import IssuerKeys, KeySet, KeysFailed
-from ekiden.net.tokens import LEEWAY, JoseVerifier
+from ekiden.net.tokens import ALGORITHMS, LEEWAY, JoseVerifier
 from ekiden.ports.tokens import TokenClaims, TokenFault
 from tests.fakes.clock import FakeClock
 
@@ -114,6 +114,11 @@ async def test_another_claim_names_the_login() -> None:
 
 def part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def test_no_algorithm_without_a_secret_or_with_a_shared_one() -> None:
+    """RFC 8725 §3.1. That our keys have other types would stop these, too."""
+    assert not [name for name in ALGORITHMS if name == "none" or name.startswith("HS")]
 
 
 async def test_forged_ones() -> None:
