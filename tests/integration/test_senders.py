@@ -76,6 +76,31 @@ def test_a_change_of_aliases_counts_at_once(town: Town) -> None:
     town.wait_for(BOB, "desk-letter")
 
 
+def test_what_the_postmaster_granted(town: Town) -> None:
+    """A grant counts for who logs in after it, and no longer when it is taken back, in open sessions too."""
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "noreply@shop.test", BOB, "granted-letter"
+    message.set_content("hello\n")
+    town.home.command("account", "send-as", "add", ALICE, "@shop.test")
+    with smtplib.SMTP_SSL(
+        "localhost", town.home.ports["submissions"], context=town.context(town.home), timeout=30
+    ) as client:
+        client.login(ALICE, town.passwords[ALICE])
+        client.send_message(message)
+        town.wait_for(BOB, "granted-letter")
+        town.home.command("account", "send-as", "remove", ALICE, "@shop.test")
+        eventually(lambda: is_over(client), "the end of the session")
+        client.close()
+
+
+def is_over(client: smtplib.SMTP) -> bool:
+    """smtplib turns a 421 into a closed connection."""
+    try:
+        return client.noop()[0] == 421
+    except smtplib.SMTPServerDisconnected:
+        return True
+
+
 def is_sent(client: smtplib.SMTP, message: EmailMessage) -> bool:
     try:
         client.send_message(message, from_addr=ALICE)
