@@ -4,13 +4,11 @@ forbid it, none is lost, and the trail says by what the host was proven."""
 from __future__ import annotations
 
 import hashlib
-import json
-import smtplib
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import trustme
@@ -20,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ekiden.lab.nameserver import LabNameServer
 from ekiden.lab.server import LabServer
 from tests.integration import secure_dns
-from tests.integration.conftest import eventually
 from tests.integration.hostile_peer import HostilePeer, serving
+from tests.integration.street import Street
 
 pytestmark = pytest.mark.peer("unbound")
 
@@ -105,34 +103,6 @@ STORY = {
     "silent.test": ("relayed", "", ""),
     "insecure.plain": ("relayed", "", ""),
 }
-
-
-class Street:
-    """Our server, and the hosts by their domain."""
-
-    def __init__(self, server: LabServer) -> None:
-        self.server = server
-        self.peers: dict[str, HostilePeer] = {}
-        self.letters: dict[str, str] = {}
-
-    def send(self, domain: str) -> None:
-        with smtplib.SMTP("127.0.0.1", self.server.ports["relay"], local_hostname="client.test") as client:
-            client.ehlo()
-            client.mail("bob@example.test")
-            assert client.rcpt(f"x@{domain}")[0] == 250
-            code, text = client.data(b"Subject: hello\r\n\r\nfor " + domain.encode() + b"\r\n")
-            assert code == 250, text
-            self.letters[domain] = text.decode().split()[-1]
-
-    def attempt(self, domain: str) -> dict[str, Any]:
-        def found() -> dict[str, Any] | None:
-            lines = [json.loads(line) for line in self.server.log_path.read_text().splitlines()]
-            mine = [line for line in lines if line.get("letter") == self.letters[domain]]
-            return next((line for line in mine if line["event"] == "attempt.finished"), None)
-
-        event = eventually(found, f"an attempt for {domain}")
-        assert isinstance(event, dict)
-        return event
 
 
 @pytest.fixture(scope="module")

@@ -275,6 +275,10 @@ def _certificate_refused(e: events.CertificateRefused) -> str:
     return f"a changed certificate cannot be used, and the old one stays: {e.key}: {e.reason}"
 
 
+def _sts_failed(e: events.StsFailed) -> str:
+    return f"The MTA-STS policy of {e.domain} could not be had: {e.reason}"
+
+
 def _certificate_expiring(e: events.CertificateExpiring) -> str:
     ends = f"expires in less than {_many(e.days, 'day')}" if e.days else "has expired"
     return f"{_certificate(e.key, e.names)} {ends}: renew it"
@@ -337,6 +341,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.AccountChanged: _account_changed,
     events.CertificateLoaded: _certificate_loaded,
     events.CertificateRefused: _certificate_refused,
+    events.StsFailed: _sts_failed,
     events.CertificateExpiring: _certificate_expiring,
     events.IssuerFailed: _issuer_failed,
     events.ServerChanged: _server_changed,

@@ -42,6 +42,7 @@ from ekiden.app.stores import (
     open_known_pairs,
     open_slots,
     open_spool,
+    open_sts,
 )
 from ekiden.app.tokens import make_verifier
 from ekiden.config.model import Config
@@ -49,9 +50,10 @@ from ekiden.delivery.callahead import CallAhead
 from ekiden.delivery.dispatch import Delivery
 from ekiden.delivery.road import Credentials
 from ekiden.delivery.routing import Routing
+from ekiden.delivery.sts import StsPolicies
 from ekiden.delivery.tools import Tools
 from ekiden.model.door import DOORS, Door
-from ekiden.model.events import ClaimsFreed
+from ekiden.model.events import ClaimsFreed, StsFailed
 from ekiden.model.ids import IdSequence
 from ekiden.model.reply import Reply
 from ekiden.net.balance import Balance
@@ -60,10 +62,13 @@ from ekiden.net.connector import SocketConnector
 from ekiden.net.faults import report_fault
 from ekiden.net.listener import Doors, DoorService
 from ekiden.net.resolver import DnsResolver
+from ekiden.net.sts_fetch import HttpsPolicyFetcher
 from ekiden.net.tls import door_side
 from ekiden.net.wire import TlsSide
+from ekiden.policy.addresses import may_connect
 from ekiden.policy.crowding import exempt, room_of
 from ekiden.policy.descriptors import outbound_connections
+from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ServerUser
@@ -131,6 +136,9 @@ class Works:
         rules = self._make_rules(config, pairs, None)
         self._rules = rules
         self._resolver = CurrentResolver(rules.resolver)
+        self.sts_memory = open_sts(config)
+        self.sts_fetcher = HttpsPolicyFetcher(self._resolver)
+        self._configure_sts(config)
         self.delivery = Delivery(self._tools(), config, rules.secrets)
         self.directory.on_change(self._accounts_changed)
 
@@ -148,6 +156,7 @@ class Works:
             ids=self.ids,
             slots=self.slots,
             wakeup=self.bell,
+            sts=StsPolicies(self._resolver, self.sts_fetcher, self.sts_memory, self.clock, self._sts_failed),
             workers=self.config.workers or os.cpu_count() or 1,
             connections=outbound_connections(_descriptors(), self.config.limits.sessions),
         )
@@ -174,6 +183,7 @@ class Works:
         old = self._rules
         self._rules = rules
         self._resolver.resolver = rules.resolver
+        self._configure_sts(config)
         self.directory.configure(postmaster=config.postmaster, domains=[domain.name for domain in config.domain])
         self.delivery.reconfigure(config, rules.secrets)
         self.doors.replace(rules.services)
@@ -214,6 +224,7 @@ class Works:
         self.directory.close()
         self.hasher.close()
         self.known_pairs.close()
+        self.sts_memory.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -243,6 +254,13 @@ class Works:
 
     def _accounts_changed(self) -> None:
         self.spawn(self.doors.accounts_changed(), "sessions after a change of accounts")
+
+    def _configure_sts(self, config: Config) -> None:
+        allowed = NetworkSet(config.delivery.allow_addresses)
+        self.sts_fetcher.configure(partial(may_connect, allowed=allowed), config.delivery.mta_sts_port)
+
+    def _sts_failed(self, domain: str, reason: str) -> None:
+        self.events.emit(StsFailed(domain=domain, reason=reason))
 
     # ---- rules
 

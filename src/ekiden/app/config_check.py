@@ -234,6 +234,10 @@ def _self_attack(loaded: Loaded, neighbourhood: Neighbourhood) -> Iterator[Findi
 
 def _notes(loaded: Loaded) -> Iterator[Finding]:
     config = loaded.config
+    if config.delivery.mta_sts_port != 443:
+        port = config.delivery.mta_sts_port
+        message = f"MTA-STS policies are fetched from port {port}, not 443: for labs and tests only"
+        yield Finding(Weight.NOTE, loaded.error(("delivery", "mta_sts_port"), message))
     if config.delivery.mx_port != 25:
         message = f"mail goes to port {config.delivery.mx_port} of other servers, not 25: for labs and tests only"
         yield Finding(Weight.NOTE, loaded.error(("delivery", "mx_port"), message))

@@ -75,8 +75,9 @@ def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:
             report.add(("delivery", "retry_factor"), "must be 1 or more, or the pauses would shrink")
         if section.limits.priority > MOST_PRIORITY:
             report.add(("limits", "priority"), f"must be at most {MOST_PRIORITY}, not {section.limits.priority}")
-        if section.delivery.mx_port > 65535:
-            report.add(("delivery", "mx_port"), "must be a port from 1 to 65535")
+        for key in ("mx_port", "mta_sts_port"):
+            if not 0 < getattr(section.delivery, key) < 65536:
+                report.add(("delivery", key), "must be a port from 1 to 65535")
 
 
 def _too_small(value: float, path: KeyPath) -> bool:

@@ -44,10 +44,12 @@ if TYPE_CHECKING:
     from ekiden.storage.sqlite.events import SqliteEventKeeper
     from ekiden.storage.sqlite.reading import ReadOnlySpool
     from ekiden.storage.sqlite.spool import SqliteSpool
+    from ekiden.storage.sqlite.sts import SqliteStsMemory
 
 #: Under `data_dir`.
 DIRECTORY_FILE: Final = "directory.db"
 LOGINS_FILE: Final = "logins.db"
+STS_FILE: Final = "sts.db"
 SPOOL_FOLDER: Final = "spool"
 SLOTS_FOLDER: Final = "slots"
 GUARDS_FOLDER: Final = "guards"
@@ -125,6 +127,16 @@ def open_known_pairs(config: Config, clock: Clock) -> OpenKnownPairs:
         from ekiden.storage.sqlite.known_pairs import SqliteKnownPairs
 
         return SqliteKnownPairs(path, clock)
+
+
+def open_sts(config: Config) -> SqliteStsMemory:
+    """The MTA-STS policies of other domains, for a worker. On one event loop. Raises StoreRefused."""
+    path = Path(config.data_dir, STS_FILE)
+    with _refusals(config, path):
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.sts import SqliteStsMemory
+
+        return SqliteStsMemory(path)
 
 
 def open_breached(config: Config) -> BreachedPasswords | None:

@@ -279,6 +279,9 @@ class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         tuple[str, ...],
         doc('Addresses of ours that connections go out from, one a family: "192.0.2.1". None: the system chooses.'),
     ] = ()
+    mta_sts_port: Annotated[
+        int, doc("Port of MTA-STS policy hosts. Anything but 443 is for labs and tests, and warns at start.")
+    ] = 443
     mx_port: Annotated[int, doc("Port of MX hosts. Anything but 25 is for labs and tests, and warns at start.")] = 25
 
 

@@ -205,7 +205,7 @@ class Delivery:
                 helo_name=config.hostname,
                 within=config.delivery.connect_timeout,
             ),
-            routing=Routing(config, secrets, tools.resolver, tools.random),
+            routing=Routing(config, secrets, tools.resolver, tools.random, tools.sts),
             clock=tools.clock,
             events=tools.events,
             random=tools.random,

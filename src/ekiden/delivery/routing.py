@@ -28,9 +28,11 @@ from ekiden.config.model import Config, Route
 from ekiden.delivery.ourselves import Ourselves
 from ekiden.delivery.road import Credentials, Host, NoRoad, Road
 from ekiden.delivery.site_name import route_site_name, site_name
+from ekiden.delivery.sts import StsPolicies
 from ekiden.delivery.tls_policy import protect
 from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX
 from ekiden.policy.addresses import may_connect
+from ekiden.policy.mta_sts import StsPolicy
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.route_match import route_name
 from ekiden.policy.site_rules import has_family, rules_for
@@ -49,8 +51,16 @@ ADDRESSES: Final = 10
 class Routing:
     """The roads of one configuration. `secrets`: password of each route with a username, by the route's name."""
 
-    def __init__(self, config: Config, secrets: Mapping[str, Credentials], resolver: Resolver, random: Random) -> None:
+    def __init__(
+        self,
+        config: Config,
+        secrets: Mapping[str, Credentials],
+        resolver: Resolver,
+        random: Random,
+        sts: StsPolicies | None = None,
+    ) -> None:
         self._resolver = resolver
+        self._sts = sts
         self._random = random
         self._port = config.delivery.mx_port
         self._allowed = NetworkSet(config.delivery.allow_addresses)
@@ -94,7 +104,8 @@ class Routing:
         choose = self._sources.choose
         road: Road = fitting[:ADDRESSES]
         if key.startswith(MX_PREFIX):
-            road = await protect(fitting[:ADDRESSES], rules.tls, self._resolver)
+            policy = await self._policy(key.removeprefix(MX_PREFIX), rules.tls)
+            road = await protect(fitting[:ADDRESSES], rules.tls, self._resolver, policy)
         if isinstance(road, NoRoad):
             return road
         has_ipv4 = any("." in host.address for host in fitting)
@@ -102,6 +113,11 @@ class Routing:
             host._replace(source=choose(host.address, *given), or_ipv4=has_ipv4 and is_ipv6(host.address))
             for host in road
         ]
+
+    async def _policy(self, domain: str, tls: str) -> StsPolicy | None:
+        if self._sts is None or tls == "none" or domain.startswith("["):
+            return None
+        return await self._sts.policy(domain)
 
     # -- routes ------------------------------------------------------------------------------------------------------
 

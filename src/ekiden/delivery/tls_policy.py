@@ -1,4 +1,4 @@
-"""How the hosts of a road are protected: what the `[[site]]` says, and what the other side promises (DANE).
+"""How the hosts of a road are protected: what the `[[site]]` says, and what the other side promises (DANE, MTA-STS).
 
 Rules
 1. Only hosts found in the DNS: the targets of a route are the postmaster's word, and so is their `tls`.
@@ -8,7 +8,10 @@ Rules
    question that fails makes the host unusable for now: somebody may be in the line, or the zone is broken; letters wait
    (§2.1.1). Usable records replace the authorities of the Web also where `verify` is asked for; records of which none
    is usable ask for TLS without proof (§2.2).
-4. Domains whose hosts are protected otherwise share no connection, though they share the budget: `Host.policy` says
+4. MTA-STS (RFC 8461): a policy that is enforced leaves out hosts that it does not name, and wants the names of the
+   others proven. A host with usable TLSA records is proven by those: DANE wins (§2). A policy in testing changes
+   nothing.
+5. Domains whose hosts are protected otherwise share no connection, though they share the budget: `Host.policy` says
    which way it is, and is part of the site's name.
 
 deviates RFC 7672 §2.2.2: of an MX host that is a CNAME only the name in the MX record is asked about, not the name that
@@ -26,15 +29,25 @@ from typing import Final
 
 from ekiden.delivery.road import Host, NoRoad, Road
 from ekiden.model.tlsa import usable
+from ekiden.policy.mta_sts import StsPolicy
 from ekiden.ports.resolver import Resolver, Status, TlsaAnswer
 
 OPPORTUNISTIC: Final = "opportunistic"
 #: What a host is called that is protected by its TLSA records.
 DANE: Final = "DANE"
+#: And by its domain's policy.
+MTA_STS: Final = "MTA-STS"
 
 
-async def protect(hosts: Sequence[Host], tls: str, resolver: Resolver) -> Road:
-    """`tls`: of the `[[site]]`."""
+async def protect(hosts: Sequence[Host], tls: str, resolver: Resolver, policy: StsPolicy | None = None) -> Road:
+    """`tls`: of the `[[site]]`. `policy`: of the domain, if one is in force."""
+    road = await _by_site_and_dane(hosts, tls, resolver)
+    if policy is None or policy.mode != "enforce" or tls == "none" or isinstance(road, NoRoad):
+        return road
+    return _with_sts(road, policy)
+
+
+async def _by_site_and_dane(hosts: Sequence[Host], tls: str, resolver: Resolver) -> Road:
     if tls == "none":
         return [_in_clear(host) for host in hosts]
     strict = [host if tls == OPPORTUNISTIC else _required(host, verify=tls == "verify", policy=tls) for host in hosts]
@@ -64,6 +77,18 @@ def _with_dane(host: Host, answers: Mapping[str, TlsaAnswer]) -> Host:
     return _required(host, verify=True, policy=DANE)._replace(
         tls=host.tls._replace(required=True, verify=True, tlsa=records)
     )
+
+
+def _with_sts(hosts: Sequence[Host], policy: StsPolicy) -> Road:
+    kept = [
+        host if host.tls.tlsa else _required(host, verify=True, policy=MTA_STS)
+        for host in hosts
+        if host.tls.tlsa or policy.covers(host.name)
+    ]
+    if kept:
+        return kept
+    names = ", ".join(dict.fromkeys(host.name for host in hosts))
+    return NoRoad(451, "4.7.5", f"the domain's MTA-STS policy allows none of its mail hosts: {names}")
 
 
 def _required(host: Host, *, verify: bool, policy: str) -> Host:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ekiden.delivery.budget import CONNECTIONS
+from ekiden.delivery.sts import StsPolicies
 from ekiden.model.ids import IdSequence
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory
@@ -20,7 +21,7 @@ from ekiden.spool.window import Window
 
 class Tools(NamedTuple):
     """`ids`: of this incarnation; the names of our reports come from it. `workers`: how many deliver here.
-    `connections`: that this worker may have open at once."""
+    `connections`: that this worker may have open at once. `sts`: None asks no domain for its MTA-STS policy."""
 
     spool: Spool
     window: Window
@@ -36,3 +37,4 @@ class Tools(NamedTuple):
     wakeup: Wakeup
     workers: int = 1
     connections: int = CONNECTIONS
+    sts: StsPolicies | None = None

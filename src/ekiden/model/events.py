@@ -353,6 +353,14 @@ class CertificateRefused(Event, tag="certificate.refused", kw_only=True):
     level: str = _graver("error")
 
 
+class StsFailed(Event, tag="sts.failed", kw_only=True):
+    """The MTA-STS policy of a domain could not be had, or names none of its mail hosts. What is in force stays."""
+
+    domain: str
+    reason: str
+    level: str = _graver("warning")
+
+
 class CertificateExpiring(Event, tag="certificate.expiring", kw_only=True):
     """`days`: 21, 7 or 1 or less are left; 0: it has expired. Once each a certificate, and after a start."""
 

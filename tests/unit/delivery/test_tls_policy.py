@@ -7,6 +7,7 @@ import pytest
 from ekiden.delivery.road import Host, NoRoad
 from ekiden.delivery.tls_policy import protect
 from ekiden.model.tlsa import Tlsa
+from ekiden.policy.mta_sts import StsPolicy
 from ekiden.ports.wire import Endpoint, TlsMode
 from tests.fakes.resolver import FakeResolver
 
@@ -68,6 +69,41 @@ async def test_when_every_question_fails_the_letters_wait() -> None:
 async def test_the_postmasters_word(tls: str, verify: bool) -> None:
     found = await protected(FakeResolver(), tls)
     assert (found.tls.required, found.tls.verify, found.opportunistic, found.policy) == (True, verify, False, tls)
+
+
+STS = StsPolicy("enforce", 86_400, ("mx.far.test",))
+
+
+async def test_an_enforced_policy_wants_the_name_proven() -> None:
+    (found,) = await road(STS)
+    assert (found.tls.required, found.tls.verify, found.opportunistic, found.policy) == (True, True, False, "MTA-STS")
+
+
+async def test_hosts_that_the_policy_does_not_name_get_nothing() -> None:
+    found = await protect([host("evil.test", secure=False)], "opportunistic", FakeResolver(), STS)
+    assert isinstance(found, NoRoad)
+    assert (found.code, found.status) == (451, "4.7.5")
+    assert "evil.test" in found.text
+    assert [h.name for h in await road(STS, "evil.test", "mx.far.test")] == ["mx.far.test"]
+
+
+async def test_a_policy_in_testing_changes_nothing() -> None:
+    assert await road(STS._replace(mode="testing")) == [host(secure=False)]
+
+
+async def test_dane_wins_over_the_policy() -> None:
+    """RFC 8461 §2: also for a host that the policy does not name."""
+    resolver = FakeResolver(tlsa={NAME: [RECORD]}, secure=[NAME])
+    found = await protect([host()], "opportunistic", resolver, STS._replace(mx=("other.test",)))
+    assert not isinstance(found, NoRoad)
+    assert [h.policy for h in found] == ["DANE"]
+
+
+async def road(policy: StsPolicy, *names: str) -> list[Host]:
+    hosts = [host(name, secure=False) for name in names or ("mx.far.test",)]
+    found = await protect(hosts, "opportunistic", FakeResolver(), policy)
+    assert not isinstance(found, NoRoad)
+    return list(found)
 
 
 async def test_none_asks_nobody() -> None:
