@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,9 +39,12 @@ def test_a_server_that_would_relay_does_not_start(path: str) -> None:
 
 
 def test_a_reload_that_would_relay_is_refused(path: str, request: pytest.FixtureRequest) -> None:
+    taken: list[Config] = []
+    certificates = SimpleNamespace(take=taken.append)
     log, old = CollectingSink(), load(path)
-    assert isinstance(serving._reload(path, log, old), Config)
+    assert isinstance(serving._reload(path, log, certificates, old), Config)
     request.getfixturevalue("open_relay")
-    answer = serving._reload(path, log, old)
+    answer = serving._reload(path, log, certificates, old)
     assert isinstance(answer, str)
     assert "would make an open relay" in answer
+    assert len(taken) == 1, "nothing of it was taken"
