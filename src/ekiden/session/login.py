@@ -91,8 +91,10 @@ class LoginDesk:
             self._doorway.authenticator, mechanism, binding=self._binding, client=self._client, scope=self._scope
         )
 
-    def cancel(self) -> None:
-        self._exchange = self._verdict = None
+    def cancel(self) -> bool:
+        """The client gave the exchange up. True: with a failure that was one too many, and the connection ends."""
+        verdict, self._exchange, self._verdict = self._verdict, None, None
+        return verdict is LoginRefusal.TOO_MANY
 
     async def step(self, data: bytes | None) -> Challenge | LoginResult | LoginRefusal:
         """`data`: the decoded message of the client, None if there was no initial response."""

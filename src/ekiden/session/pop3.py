@@ -231,7 +231,8 @@ class Pop3Session:
 
     def _on_auth_cancelled(self, event: ev.AuthCancelled) -> None:
         assert self._desk is not None
-        self._desk.cancel()
+        if self._desk.cancel():
+            self._end_guessing()
 
     async def _log_in(self, asked: Awaitable[sasl.Challenge | LoginResult | LoginRefusal]) -> None:
         step = await asked
@@ -240,14 +241,18 @@ class Pop3Session:
         if isinstance(step, sasl.Challenge):
             self._machine.challenge(step.data)
         elif step is LoginRefusal.TOO_MANY:
-            self._machine.refuse(say.TOO_MANY_LOGINS)
-            self._close("guessing")
+            self._end_guessing()
         elif isinstance(step, LoginRefusal):
             self._answer(REFUSALS[step])
         else:
             assert step.account is not None
             self.account, self._epoch = step.account.name, step.account.epoch
             await self._open(step)
+
+    def _end_guessing(self) -> None:
+        if self._machine is not None:
+            self._machine.refuse(say.TOO_MANY_LOGINS)
+            self._close("guessing")
 
     async def _open(self, login: LoginResult) -> None:
         assert self._desk is not None

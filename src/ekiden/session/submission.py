@@ -60,7 +60,8 @@ class SubmissionSession(SenderSession):
         return Pending(self._desk.step(event.data), self._stepped)
 
     def on_auth_cancelled(self, event: ev.AuthCancelled) -> Answer:
-        self._desk.cancel()
+        if self._desk.cancel():
+            self.conversation.end(TOO_MANY, "guessing")
         return None
 
     def _stepped(self, done: asyncio.Future[sasl.Challenge | LoginResult | LoginRefusal]) -> Answer:

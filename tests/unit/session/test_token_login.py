@@ -102,6 +102,16 @@ async def test_who_gives_up_or_goes_away_has_failed_all_the_same(hall: Hall) -> 
     assert wire.is_closing
 
 
+async def test_who_gives_up_the_last_time_is_told_to_go(hall: Hall) -> None:
+    wire = hall.knock(Door.SUBMISSIONS)
+    await say(wire, EHLO)
+    for _ in range(3):
+        await say(wire, b"AUTH XOAUTH2 " + xoauth2("forged") + b"\r\n")
+        answer = await say(wire, b"*\r\n")
+    assert b"421 4.7.0 " in answer
+    assert wire.is_closing
+
+
 async def test_an_issuer_that_is_silent_is_no_wrong_token(hall: Hall) -> None:
     wire = hall.knock(Door.SUBMISSIONS)
     await say(wire, EHLO)
@@ -129,3 +139,19 @@ async def test_pop3() -> None:
     assert json.loads(b64decode(challenge[2:]))["status"] == "invalid_token"
     assert (await visit.say("AQ==")).startswith("-ERR [AUTH] ")
     assert (await visit.say("AUTH XOAUTH2 " + xoauth2("good").decode())).startswith("+OK ")
+
+
+async def test_pop3_ends_who_gives_up_too_often() -> None:
+    house = await Pop3House().begin()
+    domains = ["example.test"]
+    authenticator = Authenticator(
+        house.directory, house.hasher, house.clock, FakeRandom(), MemoryKnownPairs(), domains, tokens=TOKENS
+    )
+    visit = house.visit(
+        doorway=dataclasses.replace(house.doorway, authenticator=authenticator, mechanisms=("XOAUTH2",))
+    )
+    visit.wire.take()
+    for _ in range(3):
+        await visit.say("AUTH XOAUTH2 " + xoauth2("forged").decode())
+        await visit.say("*")
+    assert visit.wire.is_closing
