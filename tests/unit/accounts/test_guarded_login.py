@@ -10,6 +10,7 @@ from ekiden.accounts.login import ScramOffer
 from ekiden.accounts.result import LoginReason
 from ekiden.model.account import Account, ScramVerifier
 from ekiden.model.events import GuardActed
+from ekiden.policy.guessing import WINDOW
 from ekiden.policy.networks import NetworkSet
 from ekiden.session.guard_report import GuardReport
 from ekiden.storage.memory.directory import MemoryDirectory
@@ -127,7 +128,9 @@ async def test_a_right_secret_in_the_wrong_place_is_no_guess(house) -> None:
     house.door._max_age_days = 1
     for _ in range(LIMIT * 2):
         assert await house.login("secret") is LoginReason.TOO_OLD
-    assert house.waits == []
+    assert house.tally.count(f"guess:{THIEF}/32", WINDOW) == 0
+    assert await house.login("wrong") is LoginReason.WRONG_PASSWORD
+    assert house.tally.count(f"guess:{THIEF}/32", WINDOW) == 1
 
 
 async def test_a_failed_scram_exchange_is_one_guess(house) -> None:
