@@ -202,7 +202,8 @@ def _sender_refused(e: events.SenderRefused) -> str:
 
 def _letter_accepted(e: events.LetterAccepted) -> str:
     to = ", ".join(e.recipients) + (" …" if e.recipient_count > len(e.recipients) else "")
-    return f"took the letter {e.letter} from {_path(e.reverse_path)} to {to} {_at(e.door, e.client)}"
+    took = f"took the letter {e.letter} from {_path(e.reverse_path)} to {to} {_at(e.door, e.client)}"
+    return f"{took}, and holds it: {e.held}" if e.held else took
 
 
 def _letter_refused(e: events.LetterRefused) -> str:

@@ -138,6 +138,8 @@ def _envelope_lines(envelope: Envelope, now: float) -> list[str]:
         lines.append(f"  priority    {envelope.priority}")
     if envelope.message_id:
         lines.append(f"  Message-ID  {envelope.message_id}")
+    if envelope.content_rules:
+        lines.append(f"  rules       {', '.join(envelope.content_rules)}")
     return lines
 
 
@@ -198,6 +200,7 @@ def _envelope_json(letter: int, envelope: Envelope) -> dict[str, Any]:
         "message_id": envelope.message_id,
         "is_report": envelope.is_report,
         "priority": envelope.priority,
+        "content_rules": list(envelope.content_rules),
         "door": origin.door,
         "client": origin.client,
         "helo": origin.helo,

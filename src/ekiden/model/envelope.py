@@ -66,7 +66,7 @@ class Envelope(msgspec.Struct, array_like=True):
     `arrived`: seconds since 1970. `size_octets`: of the content as stored, trace fields included. `header_octets`: of
     the header section with the empty line that ends it. `ret`: FULL, HDRS or ''; `envid`: xtext-decoded (RFC 3461 §4.3,
     §4.4). `body`: 7BIT or 8BITMIME as declared at MAIL, or 8BITMIME if the content turned out to have 8-bit octets.
-    `priority`: MT-PRIORITY as it was granted, from -9 to 9 (RFC 6710).
+    `priority`: MT-PRIORITY as it was granted, from -9 to 9 (RFC 6710). `content_rules`: those that held or marked it.
     """
 
     reverse_path: str
@@ -81,6 +81,7 @@ class Envelope(msgspec.Struct, array_like=True):
     message_id: str = ""
     is_report: bool = False
     priority: int = 0
+    content_rules: tuple[str, ...] = ()
 
 
 #: Next-hop keys. Local mailboxes and aliases of our accounts; `mx:DOMAIN`: by MX; `route:PATTERN`: the [[route]]
@@ -93,13 +94,15 @@ VIA_PREFIX: Final = "via:"
 
 class NewLeg(msgspec.Struct):
     """A leg as `accept` and `record` take it. `flow`: account or sender domain, for fairness. `attempts`: of the leg
-    that `record` expands, when its ways part; 0 for what is new."""
+    that `record` expands, when its ways part; 0 for what is new. `hold_reason`: `accept` holds the letter with it (all
+    its legs or none), and nothing is tried before it is released; '' for what goes its way."""
 
     next_hop: str
     recipients: list[Recipient]
     flow: str = ""
     priority: int = 0
     attempts: int = 0
+    hold_reason: str = ""
 
 
 class LegState(StrEnum):

@@ -151,7 +151,8 @@ class SenderRefused(Event, tag="sender.refused", kw_only=True):
 
 
 class LetterAccepted(Event, tag="letter.accepted", kw_only=True):
-    """Responsibility is ours from here on. `recipients`: forward-paths, the first 20 of `recipient_count`."""
+    """Responsibility is ours from here on. `recipients`: forward-paths, the first 20 of `recipient_count`. `held`: why
+    it waits for somebody who looks at it, '' if it goes its way. `rules`: the content rules that held or marked it."""
 
     letter: str
     session: str = ""
@@ -164,10 +165,12 @@ class LetterAccepted(Event, tag="letter.accepted", kw_only=True):
     recipient_count: int = 0
     size: int = 0
     message_id: str = ""
+    held: str = ""
+    rules: list[str] = []
 
     @property
     def is_kept(self) -> bool:
-        return False
+        return bool(self.held)
 
 
 class LetterRefused(Event, tag="letter.refused", kw_only=True):

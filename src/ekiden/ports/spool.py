@@ -232,7 +232,8 @@ class Spool(Protocol):
         self, draft: Draft, envelope: Envelope, legs: Sequence[NewLeg], *, claim: bool
     ) -> Awaitable[list[Claim]]:
         """Durable on return. `claim`: the legs are born claimed by this incarnation and come back as claims; else they
-        are due at once and the list is empty. Raises SpoolFailed; the draft is then discarded."""
+        are due at once and the list is empty. Legs with a `hold_reason` are held, whatever `claim` says. Raises
+        SpoolFailed; the draft is then discarded."""
 
     async def claim(self, now: float, limit: int, *, avoid: Collection[str] = ()) -> list[Claim]:
         """Up to `limit` legs that are due at `now`, claimed by this incarnation; priority first, then oldest.

@@ -35,11 +35,15 @@ LISTED_RECIPIENTS: Final = 20
 
 
 class Transaction:
-    """MAIL to end of data. `recipients` by key, so that a repeated RCPT is delivered once."""
+    """MAIL to end of data. `recipients` by key, so that a repeated RCPT is delivered once. `hold_reason`: why the
+    letter is taken but held, for whoever looks at it; '' lets it go its way. `content_rules`: names of those that
+    held or marked it."""
 
-    __slots__ = ("mail", "priority", "reception", "recipients")
+    __slots__ = ("content_rules", "hold_reason", "mail", "priority", "reception", "recipients")
 
     def __init__(self, mail: ev.MailFrom) -> None:
+        self.hold_reason = ""
+        self.content_rules: tuple[str, ...] = ()
         self.mail = mail
         self.priority = 0
         self.recipients: dict[str, tuple[Mailbox, Recipient]] = {}
@@ -164,8 +168,11 @@ class SmtpSession:
     def hand_over(self, transaction: Transaction, reception: Reception) -> Answer:
         """The letter is whole and nothing speaks against it: to the spool."""
         envelope = self._envelope(transaction, reception)
-        room = self.doorway.window.has_room(envelope.size_octets)
         legs = self._legs(envelope, transaction)
+        if reason := transaction.hold_reason:
+            for leg in legs:
+                leg.hold_reason = reason
+        room = not reason and self.doorway.window.has_room(envelope.size_octets)
         accepted = self.doorway.spool.accept(reception.draft, envelope, legs, claim=room)
         return Pending(accepted, lambda done: self._accepted(transaction, envelope, done))
 
@@ -291,6 +298,7 @@ class SmtpSession:
             mail.envid,
             reception.message_id,
             priority=transaction.priority,
+            content_rules=transaction.content_rules,
         )
 
     def _legs(self, envelope: Envelope, transaction: Transaction) -> list[NewLeg]:
@@ -309,7 +317,7 @@ class SmtpSession:
             return self.refused(storage_failed(error), transaction)
         if claims:
             self.doorway.window.offer(claims)
-        else:
+        elif not transaction.hold_reason:
             self.doorway.window.nudge()
         self.letters += 1
         self.doorway.events.emit(self._accepted_event(letter, transaction, envelope))
@@ -329,6 +337,8 @@ class SmtpSession:
             recipient_count=len(transaction.recipients),
             size=envelope.size_octets,
             message_id=envelope.message_id,
+            held=transaction.hold_reason,
+            rules=list(envelope.content_rules),
         )
 
     def refused(self, decision: Decision, transaction: Transaction | None) -> Reply:

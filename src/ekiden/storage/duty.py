@@ -23,10 +23,12 @@ UNTOLD: Final = "no reason given"
 
 
 def check_legs(legs: Sequence[NewLeg]) -> None:
-    """Raises ValueError for a letter that nobody would ever get."""
+    """Raises ValueError for a letter that nobody would ever get, or that is held in part."""
     if not legs:
         raise ValueError("a letter without legs would vanish")
     for leg in legs:
+        if leg.hold_reason != legs[0].hold_reason:
+            raise ValueError("a letter is held with all its legs or with none")
         if not leg.recipients:
             raise ValueError(f"the leg to {leg.next_hop} has no recipients")
 

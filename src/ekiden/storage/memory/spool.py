@@ -163,9 +163,14 @@ class MemorySpool:
         if draft.discarded:
             raise ValueError("the draft was accepted or discarded before")
         letter = _Letter(envelope, MemoryContent(draft.octets()))
+        reason = legs[0].hold_reason
+        claim = claim and not reason
         owner = self._incarnation if claim else None
         now = self._clock.now()
         made = [letter.add(draft.letter, leg, now, owner) for leg in legs]
+        if reason:
+            for stored in letter.legs.values():
+                stored.hold(reason)
         self._store.letters[draft.letter] = letter
         draft.discard()
         return [Claim(draft.letter, envelope, _copy(leg), letter.content) for leg in made] if claim else []

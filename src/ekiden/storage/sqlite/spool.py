@@ -149,10 +149,13 @@ class SqliteSpool(SpoolReader):
             raise ValueError("the draft was accepted or discarded before")
         number = draft.letter
         octets = None if draft.is_file else draft.octets()
+        held = legs[0].hold_reason
+        claim = claim and not held
         owner, due = (self._incarnation, None) if claim else (None, self._clock.now())
         row = verbs.letter_row(number, verbs.encode(envelope), octets, legs, due, owner)
         more = verbs.leg_rows(number, 1, legs[1:], due, owner) if len(legs) > 1 else ()
-        verb = Accept(asyncio.get_running_loop().create_future(), row, more)
+        future: asyncio.Future[list[Claim]] = asyncio.get_running_loop().create_future()
+        verb = Verb(lambda c: verbs.accept_held(c, row, more, held), future) if held else Accept(future, row, more)
         if claim:
             content: Content
             if octets is None:
@@ -172,7 +175,7 @@ class SqliteSpool(SpoolReader):
             self._submit_synced(draft, verb)
         else:
             self._writer.submit(verb)
-        return verb.future
+        return future
 
     def _submit_synced(self, draft: SpoolDraft, verb: Verb) -> None:
         """The file first, in a thread; then the row that names it."""

@@ -63,6 +63,16 @@ def letter_row(
     return (letter, len(legs), envelope, octets, leg.next_hop, leg.flow, leg.priority, due, owner, recipients)
 
 
+def accept_held(
+    connection: apsw.Connection, row: tuple[Any, ...], more: Sequence[tuple[Any, ...]], reason: str
+) -> list[Any]:
+    """A letter that nobody tries before it is released: rare, so that the usual one costs nothing for it."""
+    insert(connection, [row])
+    insert_legs(connection, more)
+    connection.execute("UPDATE leg SET next_attempt = NULL, hold_reason = ? WHERE letter = ?", (reason, row[0]))
+    return []
+
+
 class Retelling:
     """A record with more to it than the last word on a leg: what remains, reports, expansions.
 

@@ -1,0 +1,48 @@
+"""The contract of `ports.spool` about letters that `accept` takes and holds, on every engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from ekiden.model.envelope import LegState
+from ekiden.ports.spool import Selection, Steer
+from tests.contract.spool_house import finished, gathered, leg, names, put
+
+REASON = "content rule no-macros: the attachment a.docm holds macros"
+
+
+@pytest.mark.parametrize("size", [10, 200_000])
+async def test_a_held_letter_waits_for_whoever_releases_it(house, spool, other, size):
+    content = b"Subject: post\r\n\r\n" + b"x" * size
+    legs = leg("x@one.test", hold_reason=REASON), leg("y@two.test", next_hop="local", hold_reason=REASON)
+    assert await put(spool, *legs, claim=True) == []
+    (first,) = await spool.find(Selection())
+    letter = await put(spool, *legs, claim=False, content=content)
+    now = house.clock.now()
+    assert await spool.claim(now + 99, 10) == await other.claim(now + 99, 10) == []
+    assert await spool.next_due() is None
+    (held,) = await other.find(Selection(letter=letter))
+    assert [(one.state, one.hold_reason, one.next_attempt) for one in held.legs] == [(LegState.HELD, REASON, None)] * 2
+    assert (await spool.counts())["held"] == 4
+    found = await spool.content(letter)
+    assert found is not None
+    assert await gathered(found) == content
+    assert await other.apply(Selection(letter=letter), Steer.RELEASE, now=now) == 2
+    claims = await other.claim(now, 10)
+    assert sorted(names(claims)) == [(letter, 0), (letter, 1)]
+    for one in claims:
+        assert await other.record(finished(one))
+    assert [queued.letter for queued in await spool.find(Selection())] == [first.letter]
+
+
+async def test_a_held_letter_survives_the_end_of_who_took_it(house, spool, other):
+    await put(spool, leg(hold_reason=REASON))
+    house.kill(spool)
+    assert await other.free_claims(spool.incarnation) == 0
+    (held,) = await other.find(Selection(state="held"))
+    assert held.legs[0].hold_reason == REASON
+
+
+async def test_a_letter_is_held_whole_or_not_at_all(spool):
+    with pytest.raises(ValueError, match="with all its legs or with none"):
+        await put(spool, leg(hold_reason=REASON), leg("y@two.test"))
