@@ -46,3 +46,26 @@ async def test_a_held_letter_survives_the_end_of_who_took_it(house, spool, other
 async def test_a_letter_is_held_whole_or_not_at_all(spool):
     with pytest.raises(ValueError, match="with all its legs or with none"):
         await put(spool, leg(hold_reason=REASON), leg("y@two.test"))
+
+
+async def test_what_is_held_is_found_by_how_its_reason_begins(house, spool, other):
+    by_brake = await put(spool, leg(hold_reason="brake: volume"), claim=False)
+    by_content = await put(spool, leg(hold_reason=REASON), claim=False)
+    by_hand = await put(spool, claim=False)
+    await spool.apply(Selection(letter=by_hand), Steer.HOLD, now=0.0, reason="held by me")
+    await put(spool, claim=False)
+
+    async def found(**fields):
+        return [queued.letter for queued in await other.find(Selection(**fields))]
+
+    assert await found(state="held") == [by_brake, by_content, by_hand]
+    assert await found(hold="brake: ") == await found(hold="brake: ", domain="example.org") == [by_brake]
+    assert await found(hold="content rule ", next_hop="mx:example.org") == [by_content]
+    assert await found(hold="brake: ", next_hop="mx:z.test") == await found(hold="other") == []
+    (claim,) = await other.claim_for_removal(by_content, Selection(hold="content rule "))
+    assert await other.claim_for_removal(by_brake, Selection(hold="content rule ")) == []
+    assert await found(state="held") == [by_brake, by_hand]
+    await other.release([claim], house.clock.now())
+    assert await found(state="held") == [by_brake, by_content, by_hand]
+    assert await other.apply(Selection(hold="brake: "), Steer.RELEASE, now=house.clock.now()) == 1
+    assert await found(state="held") == [by_content, by_hand]

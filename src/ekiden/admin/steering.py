@@ -23,7 +23,7 @@ from ekiden.config.model import Config
 from ekiden.delivery.report import FAILED, judge
 from ekiden.delivery.report_letter import Stamp, report_letter
 from ekiden.message.dsn import ORIGINAL_LIMIT
-from ekiden.model.envelope import Envelope, Leg, NewLeg
+from ekiden.model.envelope import HELD_BY, Envelope, Leg, NewLeg
 from ekiden.model.events import QueueChanged, ReportMade, ReportWithheld
 from ekiden.model.ids import IdSequence, first_id, render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
@@ -123,7 +123,7 @@ class QueueDesk:
         """`due`: None: now."""
         await self._must_be_queued(selection)
         changed: list[int] = []
-        why = f"held by {self._by}: {reason}" if reason else f"held by {self._by}"
+        why = f"{HELD_BY}{self._by}: {reason}" if reason else f"{HELD_BY}{self._by}"
         try:
             now = self._clock.now() if due is None else due
             return await self._spool.apply(selection, steer, now=now, reason=why, changed=changed.append)
@@ -213,6 +213,16 @@ def describe(selection: Selection) -> str:
     """The conditions besides the letter, such as `domain=far.test state=held`."""
     return " ".join(
         f"{name}={value}"
-        for name in ("next_hop", "domain", "sender", "account", "state", "error", "arrived_before", "arrived_after")
+        for name in (
+            "next_hop",
+            "domain",
+            "sender",
+            "account",
+            "state",
+            "error",
+            "arrived_before",
+            "arrived_after",
+            "hold",
+        )
         if (value := getattr(selection, name)) not in ("", None)
     )

@@ -105,6 +105,11 @@ class NewLeg(msgspec.Struct):
     hold_reason: str = ""
 
 
+#: How the `hold_reason` begins of what a person holds. What a rule holds has the rule's own words, and is not held for
+#: ever (`[queue] hold_expire`).
+HELD_BY: Final = "held by "
+
+
 class LegState(StrEnum):
     WAITING = "waiting"
     CLAIMED = "claimed"

@@ -121,7 +121,8 @@ class Selection(msgspec.Struct, kw_only=True):
     """Which legs a listing or `apply` means; all conditions must hold. `text` fields '' and None mean: any.
 
     `next_hop`: the key. `error`: part of a recipient's `last_error`, letter case does not matter. `arrived_before`,
-    `arrived_after`: seconds since 1970; a letter's id says when it came (`model.ids`)."""
+    `arrived_after`: seconds since 1970; a letter's id says when it came (`model.ids`). `hold`: how a `hold_reason`
+    begins."""
 
     letter: LetterId | None = None
     domain: str = ""
@@ -134,6 +135,7 @@ class Selection(msgspec.Struct, kw_only=True):
     error: str = ""
     arrived_before: float | None = None
     arrived_after: float | None = None
+    hold: str = ""
 
 
 class QueuedLetter(msgspec.Struct):

@@ -64,6 +64,8 @@ def means_leg(selection: Selection, leg: Leg) -> bool:
         return False
     if selection.next_hop and leg.next_hop != selection.next_hop:
         return False
+    if not leg.hold_reason.startswith(selection.hold):
+        return False
     return means_recipients(selection, leg.recipients)
 
 

@@ -58,6 +58,8 @@ decode_entry = msgspec.msgpack.Decoder(TrailEntry).decode
 COLUMNS: Final = "letter, number, next_hop, flow, priority, attempts, next_attempt, claimed_by, hold_reason, recipients"
 #: Legs behind one, of letters below another; conditions may follow.
 _LEGS: Final = f"SELECT {COLUMNS} FROM leg WHERE (letter, number) > (?, ?) AND letter < ?"
+#: The same of those that are held, or were and are claimed to be taken out.
+_HELD: Final = _LEGS.replace("FROM leg", "FROM leg INDEXED BY leg_held") + " AND hold_reason != ''"
 #: What an INTEGER of SQLite can hold.
 _LARGEST: Final = (1 << 63) - 1
 
@@ -160,10 +162,13 @@ class Queries:
         if selection.next_hop:
             page, more = self._of_next_hop(selection.next_hop, start, stop)
         else:
-            page = rows(self._connection, f"{_LEGS} ORDER BY letter, number LIMIT ?", (*start, stop, PAGE))
+            legs = _HELD if selection.hold or selection.state == LegState.HELD else _LEGS
+            page = rows(self._connection, f"{legs} ORDER BY letter, number LIMIT ?", (*start, stop, PAGE))
             more = page[-1][:2] if len(page) == PAGE else None
         if selection.state:
             page = [row for row in page if _state(row) == selection.state]
+        if selection.hold:
+            page = [row for row in page if row[8].startswith(selection.hold)]
         if asks_for_recipients(selection):
             page = [row for row in page if means_recipients(selection, decode_recipients(row[9]))]
         if asks_for_envelope(selection):

@@ -52,6 +52,10 @@ STEPS: Final = (
         """CREATE TABLE site (name TEXT NOT NULL, incarnation INTEGER NOT NULL, told BLOB NOT NULL,
             PRIMARY KEY (name, incarnation)) WITHOUT ROWID""",
     ),
+    (
+        # what is held is found without reading a backlog; nothing is in it of a letter that nobody holds
+        "CREATE INDEX leg_held ON leg (letter, number) WHERE hold_reason != ''",
+    ),
 )
 
 #: Columns of `work`.
