@@ -16,6 +16,7 @@ from ekiden.model.door import DOORS, Door
 from ekiden.model.ids import IdSequence
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.reply import Reply
+from ekiden.policy.networks import NetworkSet
 from ekiden.ports.spool import Claim
 from ekiden.ports.tokens import TokenVerifier
 from ekiden.ports.wire import Endpoint
@@ -92,6 +93,7 @@ class Hall:
         self.offered: list[Claim] = []
         self.nudges = 0
         self.gateways: frozenset[str] = frozenset()
+        self.shared = NetworkSet(())
         self.window.attach(self.offered.extend, self._nudged)
         domains = [d.name for d in self.config.domain]
         self.authenticator = Authenticator(
@@ -125,6 +127,7 @@ class Hall:
             tls,
             self.authenticator.mechanisms,
             gateways=self.gateways,
+            shared=self.shared,
             gate=DoorGate(door, self.config.doors.of(door), self.knocks),
         )
 

@@ -329,6 +329,7 @@ class Works:
             tls=tls is not None,
             mechanisms=authenticator.mechanisms,
             gateways=read_neighbourhood().gateways,
+            shared=exempt(config, read_neighbourhood()),
             gate=gate,
         )
         return partial(submission_conversation if DOORS[door].login else relay_conversation, doorway)

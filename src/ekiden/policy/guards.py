@@ -66,7 +66,7 @@ UNKNOWN_RECIPIENTS: Final = Guard(
     "unknown-recipients",
     "Recipients that do not exist, of a session; in an hour a network (IPv4 /24, IPv6 /48) has ten times as many. "
     "Further ones get 450 and learn no more; recipients that exist are taken as ever. Logins and trusted networks are "
-    "exempt.",
+    "exempt; where many share an address (a gateway, this machine) only the session counts.",
     "guard.acted",
     ("limits.unknown_recipients", "relay.trusted_networks"),
 )
@@ -90,7 +90,7 @@ SIZE: Final = Guard(
 )
 RECIPIENTS: Final = Guard(
     "recipients",
-    "Recipients a letter; further ones get 452 and can come in another transaction.",
+    "Recipients a letter; further ones get 452 and can come in another transaction, and end no session.",
     "",
     ("limits.recipients",),
 )

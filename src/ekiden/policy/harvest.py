@@ -5,7 +5,9 @@ Rules
    hour of a client's network: further ones that do not exist get 450 instead of 550. Those that exist are taken,
    so nobody who writes to real people is kept off, and an old mailing list brings what it can.
 2. Logins and trusted networks are exempt: their people must see which address is wrong.
-3. A limit of 0 is none.
+3. Where many share an address (`policy.crowding.exempt`: a container's gateway, a webmail on this machine) only the
+   session counts: one client's list would otherwise make everybody's mistakes 450, which come back after days.
+4. A limit of 0 is none.
 
 Called by `session.harvest` when relay control said no.
 """

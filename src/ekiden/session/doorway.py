@@ -16,6 +16,7 @@ from ekiden.model.ids import IdSequence
 from ekiden.model.mailbox import domain_key
 from ekiden.model.reply import Reply
 from ekiden.model.wrong_door import WrongDoor
+from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
 from ekiden.policy.trusted import TrustedNetworks
 from ekiden.ports.clock import Clock, Random
@@ -43,6 +44,7 @@ PROGRESS_OCTETS: Final = 4096
 #: 100 recipients.
 AHEAD_OCTETS: Final = 256 * 1024
 
+_NOBODY: Final = NetworkSet(())
 #: What AUTH gets at the relay door.
 LOGIN_ELSEWHERE: Final = Reply(
     502,
@@ -62,7 +64,8 @@ _WRONG_DOORS: Final = {
 @dataclass(frozen=True, slots=True)
 class Doorway:
     """`tls`: a certificate is there, so TLS can be offered. `mechanisms`: SASL mechanisms offered once TLS is on.
-    `gateways`: addresses of the default gateways, which no range of `trusted_networks` makes trusted."""
+    `gateways`: addresses of the default gateways, which no range of `trusted_networks` makes trusted. `shared`:
+    addresses that speak for many clients (`policy.crowding.exempt`)."""
 
     door: Door
     config: Config
@@ -81,6 +84,7 @@ class Doorway:
     tls: bool = True
     mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
     gateways: frozenset[str] = frozenset()
+    shared: NetworkSet = _NOBODY
     gate: Gate = OPEN_GATE
     trusted: TrustedNetworks = field(init=False)
     domains: dict[str, Domain] = field(init=False)

@@ -30,7 +30,9 @@ class Harvest:
             return decision
         if len(self._tried) <= limit:
             self._tried.add(mailbox)
-        known = doorway.tally.add_distinct(f"unknown:{network}", mailbox.encode("utf-8", "surrogatepass"), WINDOW)
+        known = 0
+        if self._client not in doorway.shared:
+            known = doorway.tally.add_distinct(f"unknown:{network}", mailbox.encode("utf-8", "surrogatepass"), WINDOW)
         judged = decide_unknown(decision, HarvestFacts(len(self._tried), known, limit))
         if judged is not decision:
             doorway.guards.acted(

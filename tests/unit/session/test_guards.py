@@ -72,6 +72,13 @@ async def test_trusted_networks_and_logins_see_which_address_is_wrong(hall) -> N
     assert await try_names(hall, 9, client="10.0.0.7") == [b"550"] * 9
 
 
+async def test_where_many_share_an_address_only_the_session_counts(hall) -> None:
+    hall.shared = exempt(CONFIG, NEIGHBOURHOOD)
+    for _ in range(12):
+        assert await try_names(hall, 3, client="172.17.0.1") == [b"550"] * 3
+    assert await try_names(hall, 5, client="172.17.0.1") == [b"550"] * 3 + [b"450"] * 2
+
+
 async def test_strangers_who_want_to_relay_are_no_harvesters(hall) -> None:
     wire = hall.knock(Door.RELAY)
     await say(wire, BEGIN)

@@ -180,9 +180,18 @@ def _recipient(machine: Machine, path: Mailbox, event: RcptTo) -> Event | None:
     if not machine.smtputf8 and path.needs_smtputf8:
         return machine.reject(replies.NEEDS_SMTPUTF8)
     if machine.recipients >= machine.settings.max_recipients:
-        machine.say(replies.TOO_MANY_RECIPIENTS)  # RFC 5321 §4.5.3.1.10: no error of the client's
+        _too_many(machine)
         return None
     return machine.owe(event, _settle_rcpt)
+
+
+def _too_many(machine: Machine) -> None:
+    """RFC 5321 §4.5.3.1.10: no error of the client's, which may have sent the whole list before it heard of the limit
+    and must not lose the letter for that. As many as could have been accepted count as no commands; no more."""
+    machine.surplus += 1
+    if machine.surplus <= machine.settings.max_recipients:
+        machine.commands -= 1
+    machine.say(replies.TOO_MANY_RECIPIENTS)
 
 
 def _settle_rcpt(machine: Machine, reply: Reply | None) -> None:

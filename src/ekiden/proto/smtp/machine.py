@@ -42,10 +42,10 @@ _E = TypeVar("_E", bound=Event)
 
 class Machine:
     """See the rules above. `recipients`: accepted ones. `octets`: of content so far. `commands`: since the last
-    letter. `chunking`: BDAT content is under way. `remaining`, `last`: of the BDAT chunk that is being read. `carry`: a
-    CR at the end of a chunk. `verdict`: the reply that follows when refused content has been swallowed. `aborted`: MAIL
-    or a chunk was refused; what the client pipelined behind it fails too, and is no error of its own. `again`: see
-    `forget_content`."""
+    letter. `surplus`: recipients beyond the limit. `chunking`: BDAT content is under way. `remaining`, `last`: of the
+    BDAT chunk that is being read. `carry`: a CR at the end of a chunk. `verdict`: the reply that follows when refused
+    content has been swallowed. `aborted`: MAIL or a chunk was refused; what the client pipelined behind it fails
+    too, and is no error of its own. `again`: see `forget_content`."""
 
     __slots__ = (
         "aborted",
@@ -72,6 +72,7 @@ class Machine:
         "remaining",
         "settings",
         "smtputf8",
+        "surplus",
         "transaction",
         "verdict",
     )
@@ -99,6 +100,7 @@ class Machine:
         self.aborted = False
         self.smtputf8 = False
         self.recipients = 0
+        self.surplus = 0
         self.in_content = False
         self.chunking = False
         self.octets = 0

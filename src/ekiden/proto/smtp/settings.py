@@ -14,13 +14,14 @@ from ekiden.model.reply import Reply
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`auth_mechanisms`: announced and taken, in this order; () = AUTH is not offered. They are announced only when
-    TLS is active or not required. `size_limit`: octets of content, 0 = none. `max_recipients`: a transaction.
+    """`auth_mechanisms`: announced and taken, in this order; () = AUTH is not offered. They are announced only when TLS
+    is active or not required. `size_limit`: octets of content, 0 = none. `max_recipients`: a transaction.
     `error_limit`: the error of that number is answered 421; 0 = none. `command_limit`: the same for the commands since
-    the last letter, recipients that were accepted left out. `lenient_lf`: bare LF in content becomes CRLF
-    instead of a refusal. `lenient_paths`: angle brackets may be missing. `require_auth`: MAIL before AUTH gets 530.
-    `require_tls`: MAIL and AUTH before TLS get 530. `no_auth_reply`: what AUTH gets where it is not offered.
-    `lmtp`: LHLO instead of HELO and EHLO, and one reply a recipient after the content (RFC 2033)."""
+    the last letter, recipients that were accepted left out, and as many that came beyond `max_recipients`.
+    `lenient_lf`: bare LF in content becomes CRLF instead of a refusal. `lenient_paths`: angle brackets may be missing.
+    `require_auth`: MAIL before AUTH gets 530. `require_tls`: MAIL and AUTH before TLS get 530. `no_auth_reply`: what
+    AUTH gets where it is not offered. `lmtp`: LHLO instead of HELO and EHLO, and one reply a recipient after the
+    content (RFC 2033)."""
 
     hostname: str
     offer_starttls: bool = False

@@ -225,6 +225,18 @@ def test_unknown_recipients_are_no_errors() -> None:
     assert not session.closed
 
 
+def test_a_list_that_is_too_long_keeps_its_letter() -> None:
+    session = begin(msgspec.structs.replace(STRANGER, max_recipients=20, command_limit=10))
+    session.line("MAIL FROM:<>")
+    session.send(b"".join(b"RCPT TO:<%d@example.test>\r\n" % n for n in range(40)))
+    assert session.line("DATA").startswith("354")
+    session.send(b".\r\n")
+    assert len(session.letters[0].recipients) == 20
+    session.line("MAIL FROM:<>")
+    replies = session.send(b"".join(b"RCPT TO:<%d@example.test>\r\n" % n for n in range(60))).splitlines()
+    assert [reply[:3] for reply in replies] == [b"250"] * 20 + [b"452"] * 28 + [b"421"]
+
+
 def test_what_is_pipelined_behind_a_refused_mail_is_no_error() -> None:
     session = begin(msgspec.structs.replace(STRANGER, require_auth=True, error_limit=2))
     session.send(b"MAIL FROM:<>\r\n" + b"RCPT TO:<b@example.test>\r\n" * 5 + b"DATA\r\n")
