@@ -9,6 +9,7 @@ Rules
 4. Strength as zxcvbn estimates it, 0 to 4: it tries words, names, keyboard rows, dates, repeats, and what an attacker
    knows: the address, the domain, the server's name. It looks at the first 40 characters, because its time
    grows steeply with the length.
+   Beside the words of the address there must be `OWN` letters or digits: zxcvbn takes `alice-example` for strong.
 5. Not the current password, nor one of the last few: those are kept as Argon2id hashes only. This costs one check each
    and comes last.
 6. With `max_age_days` a password is over so many days after it was set; app passwords go on: nobody chose them, and
@@ -21,6 +22,7 @@ Passwords of app passwords are made by us and never come here. Called by `admin.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any, Final
 
 from ekiden.accounts.refusal import Refused
@@ -36,6 +38,11 @@ WARN_SECONDS: Final = 14 * DAY
 #: zxcvbn tries each way to read signs as letters: 72 characters full of them take 2.3 s, 40 take 0.65 s at worst.
 #: What is good in 40 characters is good.
 MEASURED: Final = 40
+
+#: A word of the address this short stands in other words, too.
+SHORTEST_WORD: Final = 4
+#: Letters and digits that must be there beside the words of the address.
+OWN: Final = 6
 
 _ADVICE: Final = "three or four words that have nothing to do with each other are good, or let a program make one"
 
@@ -138,8 +145,18 @@ def weakness(prepared: str, strength: int, name: str, server_name: str) -> str:
 
     local_part, _, domain = name.partition("@")
     known = {name, local_part, domain, *domain.split("."), server_name, *server_name.split(".")}
+    if _is_made_of(prepared, known):
+        return _WHY["user_inputs"]
     found = zxcvbn(prepared[:MEASURED], user_inputs=sorted(word for word in known if word))
     return "" if found["score"] >= strength else _why(found["sequence"])
+
+
+def _is_made_of(prepared: str, known: Iterable[str]) -> bool:
+    """Of the words of the address, with little beside them."""
+    left = folded = prepared.casefold()
+    for word in sorted((word for word in known if len(word) >= SHORTEST_WORD), key=len, reverse=True):
+        left = left.replace(word, " ")
+    return left != folded and sum(map(str.isalnum, left)) < OWN
 
 
 def expires(account: Account, max_age_days: int) -> float:

@@ -93,6 +93,18 @@ async def test_a_name_alone_is_refused_for_whose_address_it_is():
     assert "the address itself" in await refusal("firstname", "firstname@example.test")
 
 
+@pytest.mark.parametrize(
+    "password", ["alice-example", "Alice.Example.99", "example-alice!2026", "(alice)(example)(test)"]
+)
+async def test_words_of_the_address_with_little_beside_them(password):
+    assert "the address or the name of the server" in await refusal(password, "alice@example.test")
+
+
+async def test_words_of_the_address_with_enough_beside_them():
+    assert await refusal("alice likes brown turtles", "alice@example.test") == ""
+    assert await refusal("ali-correct-battery", "ali@example.test") == ""
+
+
 async def test_rules_are_the_postmasters():
     assert "needs 30 at least" in await refusal("correct horse battery", min_length=30)
     assert await refusal("alicesmith", strength=1) == ""
