@@ -1,4 +1,4 @@
-"""Every mechanism against clients that nobody here wrote, at every door, and app passwords over their whole life."""
+"""Logins by libraries that nobody here wrote (programs: test_foreign_logins), and the whole life of app passwords."""
 
 from __future__ import annotations
 
@@ -95,44 +95,6 @@ def test_scramp_at_the_pop3_doors(town: Town, door: str, name: str) -> None:
     assert client._shortcmd("").startswith(b"+OK")
     assert client.stat()[0] >= 0
     client.quit()
-
-
-@pytest.mark.peer("msmtp")
-def test_msmtp_does_scram(town: Town, tmp_path: Path) -> None:
-    config = tmp_path / "msmtprc"
-    config.write_text(
-        f"account default\nhost localhost\nport {town.home.ports['submission']}\nfrom {ALICE}\nauth scram-sha-256\n"
-        f"user {ALICE}\npassword {town.passwords[ALICE]}\ntls on\ntls_starttls on\n"
-        f"tls_trust_file {town.home.certificate}\n"
-    )
-    config.chmod(0o600)
-    letter = f"From: {ALICE}\nTo: {BOB}\nSubject: msmtp-scram\n\nx\n"
-    done = subprocess.run(
-        ["msmtp", "-C", str(config), "--debug", BOB], input=letter, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "AUTH SCRAM-SHA-256" in done.stdout
-    town.wait_for(BOB, "msmtp-scram")
-
-
-@pytest.mark.peer("mpop")
-def test_mpop_does_scram(town: Town, tmp_path: Path) -> None:
-    inbox, config = tmp_path / "inbox", tmp_path / "mpoprc"
-    config.write_text(
-        f"account default\nhost localhost\nport {town.home.ports['pop3s']}\nuser {BOB}\nauth scram-sha-256\n"
-        f"password {town.passwords[BOB]}\ntls on\ntls_starttls off\ntls_trust_file {town.home.certificate}\n"
-        f"keep on\ndelivery mbox {inbox}\nuidls_file {tmp_path / 'uidls'}\n"
-    )
-    config.chmod(0o600)
-    done = subprocess.run(
-        ["mpop", "-C", str(config), "--debug"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "AUTH SCRAM-SHA-256" in done.stdout
 
 
 @pytest.mark.parametrize("mechanism", ["plain", "login"])

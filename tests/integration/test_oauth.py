@@ -133,9 +133,10 @@ def test_curl_sends_and_fetches(server: LabServer, issuer: Issuer) -> None:
     status, said = curl_sends(server, token)
     assert status == 0, said
     assert "AUTH OAUTHBEARER" in said
-    status, said = curl(server, f"pop3s://localhost:{server.ports['pop3s']}/", token)
-    assert status == 0, said
-    assert "AUTH OAUTHBEARER" in said
+    for door in ("pop3", "pop3s"):
+        status, said = curl(server, f"{door}://localhost:{server.ports[door]}/", token, "--ssl-reqd")
+        assert status == 0, said
+        assert "AUTH OAUTHBEARER" in said
 
 
 @pytest.mark.peer("curl")
@@ -170,6 +171,34 @@ def test_mpop(server: LabServer, issuer: Issuer, mechanism: str, tmp_path: Path)
         status, said = run("mpop", "-d", "-C", write(tmp_path / "mpoprc", text))
         assert (status == 0) is good, said
         assert f"AUTH {mechanism}" in said
+
+
+NODEMAILER = """
+const nodemailer = require("/usr/share/nodejs/nodemailer");
+const [port, secure, user, accessToken] = process.argv.slice(2);
+nodemailer.createTransport({
+  host: "localhost", port: Number(port), secure: secure === "yes", requireTLS: true,
+  auth: { type: "OAuth2", user, accessToken },
+}).sendMail({ from: user, to: user, subject: "by token", text: "x" })
+  .then(() => 0, (error) => { console.error(error.message); process.exitCode = 1; });
+"""
+
+
+@pytest.mark.peer("node")
+@pytest.mark.parametrize("door", ["submission", "submissions"])
+def test_nodemailer(
+    server: LabServer, issuer: Issuer, door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of OAuth2 it knows XOAUTH2."""
+    if not Path("/usr/share/nodejs/nodemailer").exists():
+        pytest.skip("needs Debian's node-nodemailer")
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(server.certificate))
+    script = write(tmp_path / "send.js", NODEMAILER)
+    secure = "yes" if door == "submissions" else "no"
+    for token, good in ((issuer.token(), True), (issuer.token(aud="other"), False)):
+        status, said = run("node", script, server.ports[door], secure, ALICE, token)
+        assert (status == 0) is good, said
+        assert ("Can't create new access token" in said) is not good  # what it says when a token is refused
 
 
 def test_the_keys_are_read_once(server: LabServer, issuer: Issuer) -> None:
