@@ -250,6 +250,10 @@ def _report_made(e: events.ReportMade) -> str:
     return f"told {_path(e.to)} that the letter {e.letter} is {e.kind} (report {e.report})"
 
 
+def _notice_sent(e: events.NoticeSent) -> str:
+    return f"wrote to {_path(e.to)}: {e.kind}{f' ({e.about})' if e.about else ''} (letter {e.letter})"
+
+
 def _report_withheld(e: events.ReportWithheld) -> str:
     return f"the letter {e.letter} failed for {_path(e.forward_path)}, and nobody may be told{_why(e.reason)}"
 
@@ -336,6 +340,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.ClaimsFreed: _claims_freed,
     events.SiteState: _site_state,
     events.ReportMade: _report_made,
+    events.NoticeSent: _notice_sent,
     events.ReportWithheld: _report_withheld,
     events.QueueChanged: _queue_changed,
     events.SiteChanged: _site_changed,

@@ -38,6 +38,7 @@ from ekiden.app.stores import (
     OpenDirectory,
     OpenTally,
     open_directory,
+    open_guard_file,
     open_hasher,
     open_known_pairs,
     open_slots,
@@ -81,6 +82,7 @@ from ekiden.session.pop3 import Pop3Session
 from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.session.relay import relay_conversation
 from ekiden.session.submission import submission_conversation
+from ekiden.spool.notices import Notices
 from ekiden.spool.window import Window
 from ekiden.storage.maildir.store import MaildirMailboxes
 
@@ -131,6 +133,9 @@ class Works:
         self.known_pairs = open_known_pairs(config, self.clock)
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
+        self.guard_file = open_guard_file(config)
+        self.notices = Notices(self.spool, self.guard_file, self.clock, events, self.window.nudge)
+        self.notices.configure(config)
         self.knocks = KnockBook(self.clock, events)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
         rules = self._make_rules(config, pairs, None)
@@ -186,6 +191,7 @@ class Works:
         self._configure_sts(config)
         self.directory.configure(postmaster=config.postmaster, domains=[domain.name for domain in config.domain])
         self.delivery.reconfigure(config, rules.secrets)
+        self.notices.configure(config)
         self.doors.replace(rules.services)
         await old.resolver.close()
 
@@ -225,6 +231,7 @@ class Works:
         self.hasher.close()
         self.known_pairs.close()
         self.sts_memory.close()
+        self.guard_file.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

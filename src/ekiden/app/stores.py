@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ekiden.storage.machine.tally_memory import TallyMemory
     from ekiden.storage.memory.spool import MemorySpool
     from ekiden.storage.sqlite.events import SqliteEventKeeper
+    from ekiden.storage.sqlite.guard_file import SqliteGuardFile
     from ekiden.storage.sqlite.reading import ReadOnlySpool
     from ekiden.storage.sqlite.spool import SqliteSpool
     from ekiden.storage.sqlite.sts import SqliteStsMemory
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 DIRECTORY_FILE: Final = "directory.db"
 LOGINS_FILE: Final = "logins.db"
 STS_FILE: Final = "sts.db"
+GUARDS_FILE: Final = "guards.db"
 SPOOL_FOLDER: Final = "spool"
 SLOTS_FOLDER: Final = "slots"
 GUARDS_FOLDER: Final = "guards"
@@ -137,6 +139,16 @@ def open_sts(config: Config) -> SqliteStsMemory:
         from ekiden.storage.sqlite.sts import SqliteStsMemory
 
         return SqliteStsMemory(path)
+
+
+def open_guard_file(config: Config) -> SqliteGuardFile:
+    """What guards remember beyond counts, for a worker or a command. On one event loop. Raises StoreRefused."""
+    path = Path(config.data_dir, GUARDS_FILE)
+    with _refusals(config, path):
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.guard_file import SqliteGuardFile
+
+        return SqliteGuardFile(path)
 
 
 def open_breached(config: Config) -> BreachedPasswords | None:
@@ -268,6 +280,7 @@ def _import_engines() -> None:
     from ekiden.storage.memory import directory, spool  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import events as sqlite_events  # noqa: F401 - loaded while it can be
+    from ekiden.storage.sqlite import guard_file  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import spool as sqlite_spool  # noqa: F401 - loaded while it can be
 
 

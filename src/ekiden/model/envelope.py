@@ -106,7 +106,7 @@ class NewLeg(msgspec.Struct):
 
 
 #: How the `hold_reason` begins of what a person holds. What a rule holds has the rule's own words, and is not held for
-#: ever (`[queue] hold_expire`).
+#: ever (`[delivery] hold_expire`).
 HELD_BY: Final = "held by "
 
 

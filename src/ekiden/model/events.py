@@ -285,6 +285,16 @@ class ReportMade(Event, tag="report.made", kw_only=True):
         return False
 
 
+class NoticeSent(Event, tag="notice.sent", kw_only=True):
+    """The server itself wrote to somebody here: the postmaster, or the owner of an account. `kind`: what about (such as
+    brake, quota); `about`: whom or what it concerns."""
+
+    letter: str
+    kind: str
+    to: str
+    about: str = ""
+
+
 class ReportWithheld(Event, tag="report.withheld", kw_only=True):
     """A failure that nobody may be told of (null reverse-path; invariant 9)."""
 
