@@ -75,6 +75,8 @@ TABLES = {
     "Default: none.",
     "dns": "How names are looked up.",
     "delivery": "How letters leave, and how long it is tried.",
+    "delivery.detour": "Where letters go while this network blocks port 25 (docs/op25b.md). Default: they wait.",
+    "delivery.probe": "How it is found out that this network blocks port 25, and that it does no longer.",
     "passwords": "What a new password of an account must be. App passwords are made by Ekiden and are always good.",
     "limits": "What one letter, session or worker may take.",
     "history": "What `ekiden trace` can tell about letters that are gone.",
@@ -112,11 +114,15 @@ def tables() -> Iterator[Table]:
     inner = {name: _section(hint) for name, hint in hints.items()}
     yield Table("", repeated=False, keys=[key for key in _keys("", Config) if inner[key.name] is None])
     for name, section in inner.items():
-        if section is not None and (inside := _tables_within(section)):  # alike: the first stands for all
-            first, kind = next(iter(inside.items()))
-            yield Table(f"{name}.{first}", repeated=False, keys=list(_keys(f"{name}.{first}", kind)))
-        elif section is not None:
-            yield Table(name, repeated=get_origin(hints[name]) is tuple, keys=list(_keys(name, section)))
+        if section is None:
+            continue
+        inside = _tables_within(section)
+        keys = [key for key in _keys(name, section) if key.name not in inside]
+        if keys:
+            yield Table(name, repeated=get_origin(hints[name]) is tuple, keys=keys)
+        alike = not keys  # the doors: the first stands for all
+        for within, kind in list(inside.items())[: 1 if alike else None]:
+            yield Table(f"{name}.{within}", repeated=False, keys=list(_keys(f"{name}.{within}", kind)))
 
 
 def render() -> str:

@@ -24,10 +24,11 @@ from ekiden.app.neighbourhood import read_neighbourhood
 from ekiden.app.privileges import Identity, resolve
 from ekiden.app.refusal import StartRefused
 from ekiden.app.self_attack import attack
-from ekiden.config.model import Config
+from ekiden.config.model import Config, Route
 from ekiden.model.door import Door
 from ekiden.model.mailbox import domain_key
 from ekiden.net.certificates import ByName, Certificate, TlsFailed, render_day
+from ekiden.policy.detour import detour_route
 from ekiden.policy.route_match import never_reached, route_name
 from ekiden.policy.trusted import Neighbourhood, is_everybody, net_of, shared_alone, shared_within
 from ekiden.session.rehearsal import NoAnswer
@@ -126,8 +127,11 @@ def _secrecy(path: str, identity: Identity) -> str:
 
 
 def _secrets(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
-    for index, route in enumerate(loaded.config.route):
-        path: KeyPath = ("route", index, "password_file")
+    routes: list[tuple[KeyPath, Route]] = [(("route", index), route) for index, route in enumerate(loaded.config.route)]
+    if (detour := detour_route(loaded.config)) is not None:
+        routes.append((("delivery", "detour"), detour))
+    for where, route in routes:
+        path: KeyPath = (*where, "password_file")
         if route.password_file:
             try:
                 fault = _secrecy(route.password_file, identity)
@@ -139,7 +143,7 @@ def _secrets(loaded: Loaded, identity: Identity) -> Iterator[Finding]:
                 yield _stops(loaded, path, fault)
         elif route.password_env and not os.environ.get(route.password_env):
             message = f"the environment has no variable {route.password_env}"
-            yield _stops(loaded, ("route", index, "password_env"), message)
+            yield _stops(loaded, (*where, "password_env"), message)
 
 
 def _issuer(loaded: Loaded) -> Iterator[Finding]:

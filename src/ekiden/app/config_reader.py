@@ -21,7 +21,8 @@ from ekiden.config.model import Config, Section, Tls, WideNetwork
 
 #: Lists that may also be written as one string.
 _ONE_OR_MANY: Final[frozenset[KeyPath]] = frozenset(
-    {("route", key) for key in ("to", "sender", "account", "source")} | {("site", "source"), ("delivery", "source")}
+    {("route", key) for key in ("to", "sender", "account", "source")}
+    | {("site", "source"), ("delivery", "source"), ("delivery", "detour", "to"), ("delivery", "detour", "source")}
 )
 #: Values of a path key that are no path.
 _NO_PATH: Final = frozenset({"", "-"})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from ekiden.app.config_lines import KeyPath
@@ -24,7 +25,7 @@ def check_routes(config: Config, report: Report) -> None:
         path: KeyPath = ("route", index)
         _check_conditions(route, path, report)
         _check_targets(route, path, report)
-        _check_login(route, path, report)
+        check_login(route, path, report)
     _check_duplicates(config, report)
 
 
@@ -70,6 +71,12 @@ def _check_targets(route: Route, path: KeyPath, report: Report) -> None:
     targets = [to for index, to in enumerate(route.to) if report.accepts((*path, "to", index), check_target, to)]
     if not route.to:
         report.add((*path, "to"), "must name one target at least, such as smtp://mail.example.org:25")
+    check_tls(route, path, report, targets)
+
+
+def check_tls(route: Route, path: KeyPath, report: Report, targets: Sequence[str] | None = None) -> None:
+    """`targets`: those of the route that are good; None: all of them."""
+    targets = route.to if targets is None else targets
     if route.tls and route.tls not in TLS_VALUES:
         values = ", ".join(f'"{value}"' for value in TLS_VALUES)
         report.add((*path, "tls"), f'"{route.tls}" is not known; write one of {values}')
@@ -77,7 +84,7 @@ def _check_targets(route: Route, path: KeyPath, report: Report) -> None:
         report.add((*path, "tls"), 'contradicts smtps://, which is TLS from the first byte; leave tls = "none" out')
 
 
-def _check_login(route: Route, path: KeyPath, report: Report) -> None:
+def check_login(route: Route, path: KeyPath, report: Report) -> None:
     has_password = route.password_file or route.password_env
     if route.username and not has_password:
         report.add((*path, "username"), "lacks its password: set password_file or password_env")

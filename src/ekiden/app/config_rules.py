@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+from ekiden.app.config_detour import check_detour
 from ekiden.app.config_doors import check_door_rules
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_oauth import check_oauth
@@ -56,6 +57,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     _check_domains(config, raw, report)
     _check_passwords(config, report)
     check_routes(config, report)
+    check_detour(config, report)
     check_sources(config, report)
     check_sites(config, report)
     check_oauth(config, report)

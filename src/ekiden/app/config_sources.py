@@ -32,6 +32,7 @@ def check_sources(config: Config, report: Report) -> None:
 def source_lists(config: Config) -> Iterator[tuple[KeyPath, tuple[str, ...]]]:
     """Every `source`, with where it stands."""
     yield ("delivery", "source"), config.delivery.source
+    yield ("delivery", "detour", "source"), config.delivery.detour.source
     for index, route in enumerate(config.route):
         yield ("route", index, "source"), route.source
     for index, site in enumerate(config.site):

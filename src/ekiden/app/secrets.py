@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config, Route
 from ekiden.delivery.road import Credentials
+from ekiden.policy.detour import detour_route
 from ekiden.policy.route_match import route_name
 
 
 def read_secrets(config: Config, environ: Mapping[str, str] = os.environ) -> dict[str, Credentials]:
-    """By the route's name (`policy.route_match`). Raises StartRefused."""
+    """By the route's name (`policy.route_match`); the detour's too (`policy.detour`). Raises StartRefused."""
+    detour = detour_route(config)
+    routes = (*config.route, *((detour,) if detour is not None else ()))
     return {
-        route_name(route): Credentials(route.username, _password(route, environ))
-        for route in config.route
-        if route.username
+        route_name(route): Credentials(route.username, _password(route, environ)) for route in routes if route.username
     }
 
 

@@ -258,6 +258,60 @@ class Dns(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     timeout: Annotated[Duration, doc("How long one question may take, all tries together.")] = 10.0
 
 
+class Detour(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A smarthost for the time when port 25 is blocked; keys as in [[route]]."""
+
+    to: Annotated[
+        tuple[str, ...],
+        doc(
+            "Your provider's server, smtps://HOST:465 or smtp://HOST:587; several are tried in order. None: letters "
+            "wait until port 25 is open again."
+        ),
+    ] = ()
+    username: Annotated[str, doc("Login at that server.")] = ""
+    password_file: Annotated[
+        Path, doc("File with the password; the service user must be able to read it, others must not.")
+    ] = ""
+    password_env: Annotated[str, doc("Or the name of an environment variable that holds it.")] = ""
+    tls: Annotated[
+        str,
+        doc('"none", "opportunistic", "require" or "verify"; default: "verify" with a username, else "opportunistic".'),
+    ] = ""
+    allow_unverified_login: Annotated[
+        bool,
+        doc("Send the password to a server that has not proven its name. Only for a lab."),
+    ] = False
+    source: Annotated[
+        tuple[str, ...],
+        doc("Addresses of ours that connections go out from, one a family. None: as in [delivery]."),
+    ] = ()
+
+
+class Probe(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a suspicion that port 25 is blocked is looked into."""
+
+    hosts: Annotated[
+        tuple[str, ...],
+        doc(
+            "MX hosts of others that always answer, HOST:PORT with the port of `mx_port`; three at least. They are "
+            "asked when several sites fail alike, and one of them every few minutes while port 25 is blocked. []: "
+            "port 25 is never judged blocked."
+        ),
+    ] = (
+        "gmail-smtp-in.l.google.com:25",
+        "outlook-com.olc.protection.outlook.com:25",
+        "mta5.am0.yahoodns.net:25",
+        "mx01.mail.icloud.com:25",
+    )
+    control: Annotated[
+        tuple[str, ...],
+        doc(
+            "Hosts and ports that work while only port 25 is blocked: else the network is down, and nothing is judged."
+        ),
+    ] = ("one.one.one.one:443", "dns.google:443")
+    every: Annotated[Duration, doc("How often one host is asked while port 25 is blocked.")] = 180.0
+
+
 class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     connect_timeout: Annotated[Duration, doc("How long one connection attempt may take.")] = 30.0
     expire_after: Annotated[Duration, doc("After this a letter that could not be delivered is reported back.")] = (
@@ -283,6 +337,8 @@ class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         int, doc("Port of MTA-STS policy hosts. Anything but 443 is for labs and tests, and warns at start.")
     ] = 443
     mx_port: Annotated[int, doc("Port of MX hosts. Anything but 25 is for labs and tests, and warns at start.")] = 25
+    detour: Detour = Detour()
+    probe: Probe = Probe()
 
 
 class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
