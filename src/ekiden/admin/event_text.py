@@ -16,6 +16,7 @@ from typing import Any, Final, Union
 
 import msgspec
 
+from ekiden.admin.anomaly_text import anomaly_sentence
 from ekiden.model import events
 from ekiden.model.door import DOORS, Door
 from ekiden.model.events import Event
@@ -354,6 +355,7 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.LogDropped: _log_dropped,
     events.EventsDropped: _events_dropped,
     events.EventRepeated: _event_repeated,
+    events.AnomalyFound: anomaly_sentence,
     events.InternalFault: _internal_fault,
 }
 #: Any of them, by its tag.

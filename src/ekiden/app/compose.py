@@ -71,6 +71,7 @@ from ekiden.policy.crowding import exempt, room_of
 from ekiden.policy.descriptors import outbound_connections
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
+from ekiden.ports.counts import Counts
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ServerUser
 from ekiden.session.crowd import Crowd
@@ -114,15 +115,17 @@ class Works:
         bell: WorkerBell,
         tally: OpenTally,
         balance: Balance | None = None,
+        counts: Counts | None = None,
     ) -> None:
-        """Opens the stores; `bell` and `tally` are closed with us. Raises StoreRefused, StartRefused."""
+        """Opens the stores; `bell` and `tally` are closed with us. `counts`: for what no event tells each time.
+        Raises StoreRefused, StartRefused."""
         loop = asyncio.get_running_loop()
         self.clock = SystemClock()
         self.random = SystemRandom()
         self.events = events
         self.bell = bell
         self.tally = tally
-        self.guards = GuardReport(tally, events)
+        self.guards = GuardReport(tally, events, counts)
         self._tasks: set[asyncio.Task[None]] = set()
         self.directory: OpenDirectory = open_directory(config)
         self.spool = open_spool(config, self.clock)
@@ -136,7 +139,7 @@ class Works:
         self.guard_file = open_guard_file(config)
         self.notices = Notices(self.spool, self.guard_file, self.clock, events, self.window.nudge)
         self.notices.configure(config)
-        self.knocks = KnockBook(self.clock, events)
+        self.knocks = KnockBook(self.clock, events, counts)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
         rules = self._make_rules(config, pairs, None)
         self._rules = rules

@@ -46,6 +46,7 @@ _LATE: Final = (
     "ekiden.storage.machine.slots",
     "ekiden.storage.machine.tally",
     "ekiden.storage.passwords",
+    "ekiden.storage.sqlite.counts",
     "ekiden.storage.sqlite.directory",
     "ekiden.storage.sqlite.events",
     "ekiden.storage.sqlite.spool",

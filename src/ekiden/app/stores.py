@@ -7,6 +7,8 @@
     tally = open_tally(config, memory, worker)      # what guards count, over all workers
     reader = read_spool(config)                     # for looking, beside a running server
     events = read_events(config)                    # the same, for events
+    counts = open_counts(config)                    # what was counted, by the hour
+    board = read_board(config)                      # what workers say right now
 
 Rules
 1. Called after the fork: an open database must not be shared with a child.
@@ -37,10 +39,12 @@ from ekiden.ports.passwords import PasswordHasher
 from ekiden.ports.tally import Tally
 
 if TYPE_CHECKING:
+    from ekiden.ports.counts import LiveBoard
     from ekiden.ports.event_store import EventStore
     from ekiden.storage.machine.slots import MachineSlots
     from ekiden.storage.machine.tally_memory import TallyMemory
     from ekiden.storage.memory.spool import MemorySpool
+    from ekiden.storage.sqlite.counts import SqliteCounts
     from ekiden.storage.sqlite.events import SqliteEventKeeper
     from ekiden.storage.sqlite.guard_file import SqliteGuardFile
     from ekiden.storage.sqlite.reading import ReadOnlySpool
@@ -57,6 +61,7 @@ SLOTS_FOLDER: Final = "slots"
 GUARDS_FOLDER: Final = "guards"
 SPOOL_FILE: Final = "spool.db"
 EVENTS_FOLDER: Final = "events"
+WATCH_FOLDER: Final = "watch"
 #: How long a command waits for the store of events; the log has its event anyway.
 COMMAND_PATIENCE: Final = 2.0
 
@@ -241,6 +246,27 @@ def read_events(config: Config) -> EventStore:
         return SqliteEvents(folder)
 
 
+def open_counts(config: Config) -> SqliteCounts:
+    """What was counted, for a worker. On one event loop; opens nothing before the first call. Raises StoreRefused."""
+    folder = Path(config.data_dir, WATCH_FOLDER)
+    with _refusals(config, folder):
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.counts import SqliteCounts
+
+        return SqliteCounts(folder)
+
+
+def read_board(config: Config) -> LiveBoard:
+    """What the workers of a running server say; nothing if there is none. Raises StoreRefused."""
+    folder = Path(config.data_dir, WATCH_FOLDER)
+    with _refusals(config, folder):
+        from ekiden.storage.machine.board import FileBoard
+
+        if _exists(folder):
+            os.listdir(folder)  # or nobody would hear that it can not be read
+        return FileBoard(folder)
+
+
 def prepare_data_dir(config: Config) -> None:
     """Makes `data_dir`, for the service user alone, if it is missing; refuses somebody else's (`app.data_folder`).
     Raises OSError, StoreRefused."""
@@ -277,6 +303,7 @@ def _import_engines() -> None:
 
     from ekiden.app import clock, direct_events, operator_log  # noqa: F401 - loaded while it can be
     from ekiden.storage import breached_file, passwords  # noqa: F401 - loaded while it can be
+    from ekiden.storage.machine import board  # noqa: F401 - loaded while it can be
     from ekiden.storage.memory import directory, spool  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import events as sqlite_events  # noqa: F401 - loaded while it can be

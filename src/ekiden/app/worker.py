@@ -29,11 +29,16 @@ from ekiden.app.orders import Frame, Order, OrderReader, parse_pairs, parse_relo
 from ekiden.app.refusal import StartRefused
 from ekiden.app.stores import StoreRefused, open_event_keeper, open_tally
 from ekiden.app.supervisor import CANNOT_START
+from ekiden.app.watching import Watching
 from ekiden.config.model import Config
 from ekiden.model.door import Door
 from ekiden.model.events import ServerChanged
 from ekiden.net.certificates import Pair
+from ekiden.policy.login_network import login_network
 from ekiden.storage.machine.tally_memory import TallyMemory
+from ekiden.telemetry.counting import CountingSink
+from ekiden.telemetry.counts import LiveCounts
+from ekiden.telemetry.guessers import Guessers
 from ekiden.telemetry.keeping import Both, StoredEvents
 from ekiden.telemetry.log import JsonLog
 from ekiden.telemetry.output import Output
@@ -94,7 +99,9 @@ class _Worker:
         self._heartbeats = shared.heartbeats
         self._log = log
         self._store = store
-        self._events = Both(log, store)
+        self._counts = LiveCounts()
+        self._guessers = Guessers(login_network)
+        self._events = CountingSink(Both(log, store), self._counts, self._guessers)
         self._reader = OrderReader()
         self._stop = asyncio.Event()
         self._within = config.limits.drain
@@ -103,6 +110,7 @@ class _Worker:
         self._last_fault = ""
         self._timer: asyncio.TimerHandle | None = None
         self._works: Works
+        self._watching: Watching
 
     async def work(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> int:
         loop = asyncio.get_running_loop()
@@ -110,7 +118,8 @@ class _Worker:
         shared = self._shared
         bell, balance = WorkerBell(*shared.bells.of(self._slot)), WorkerBalance(self._heartbeats, self._slot)
         tally = open_tally(self._config, shared.counts, self._slot)
-        works = self._works = Works(self._config, shared.pairs, self._events, bell, tally, balance)
+        works = self._works = Works(self._config, shared.pairs, self._events, bell, tally, balance, self._counts)
+        self._watching = Watching(self._config, self._slot, works, self._counts, self._guessers)
         loop.set_exception_handler(self._loop_fault)
         self._orders.setblocking(False)  # noqa: FBT003 - the library's form
         loop.add_reader(self._orders, self._read_orders)
@@ -123,6 +132,7 @@ class _Worker:
             await works.drain(self._within)
         except Exception as error:
             works.report("drain", error)
+        await self._watching.close()
         await works.close()
         loop.remove_reader(self._orders)
         if self._timer is not None:
@@ -137,6 +147,7 @@ class _Worker:
             self._works.directory.tick()
             if self._ticks % TICKS_A_SECOND == 0:
                 self._works.delivery.tick(self._works.clock.monotonic())
+                self._watching.tick()
             self._last_fault = ""
         except Exception as error:
             if repr(error) != self._last_fault:  # once, not four times a second

@@ -423,6 +423,26 @@ class EventRepeated(Event, tag="event.repeated", kw_only=True):
     door: str = ""
 
 
+class AnomalyFound(Event, tag="anomaly.found", kw_only=True):
+    """An hour has far more of something than the same hour of the last weeks, or far too little of it (`fell`).
+    `measure`: letters.in, sent, bounced, refused, logins.failed or queue; `hour`: when it began, in seconds since 1970;
+    `count`: of it, as far as it went; `usual`: the median of the `compared` hours, which had `least` to `most`;
+    `deviation` and `bound`: see the page on watching. `top`: the keys with the most. Once an hour and measure."""
+
+    measure: str
+    hour: int
+    count: int
+    usual: float
+    deviation: float
+    bound: int
+    compared: int
+    least: int = 0
+    most: int = 0
+    fell: bool = False
+    top: dict[str, int] = {}
+    level: str = _graver("warning")
+
+
 class InternalFault(Event, tag="fault.internal", kw_only=True):
     """A mistake of ours. `incident` is in the reply the client got; the stack is in the log under the same id."""
 

@@ -99,6 +99,10 @@ class Doors:
             if door in services:
                 opened.service = services[door]
 
+    def sessions(self) -> dict[str, int]:
+        """Connections of each open door, now."""
+        return {door.value: opened.connections for door, opened in self._doors.items()}
+
     def stop(self) -> None:
         """Accepts no more. Idempotent."""
         self._balance.tell(-1)
@@ -206,6 +210,7 @@ class _OpenDoor:
         self.service = service
         self.doors = doors
         self.implicit = DOORS[door].implicit_tls
+        self.connections = 0
         self._loop = loop
 
     def protocol(self) -> DoorWire:
@@ -265,6 +270,7 @@ class _Visit:
     def made(self, wire: StreamWire) -> None:
         wires = self._door.doors.wires
         wires.add(wire)
+        self._door.connections += 1
         self._door.doors.counted(more=True)
         self._over = len(wires) > self._service.limit
         if self._over and (self._door.implicit or len(wires) > self._service.limit + REFUSALS):
@@ -282,6 +288,7 @@ class _Visit:
 
     def closed(self, wire: StreamWire, error: Exception | None) -> None:
         self._door.doors.wires.discard(wire)
+        self._door.connections -= 1
         self._door.doors.counted(more=False)
         if wire.user is None and isinstance(wire, DoorWire) and wire.shook_hands and not self._over:
             self._door.doors.handshake_failed(self._door.door, wire)

@@ -18,9 +18,11 @@ from typing import Final
 
 from ekiden.model.door import Door
 from ekiden.model.events import DoorRefused, DoorWrong
+from ekiden.model.measures import REFUSED
 from ekiden.model.wrong_door import WrongDoor, advise
 from ekiden.policy.networks import client_network
 from ekiden.ports.clock import Clock
+from ekiden.ports.counts import Counts
 from ekiden.ports.events import EventSink
 
 FIRST: Final = 3
@@ -58,9 +60,10 @@ class _Allowance:
 
 
 class KnockBook:
-    def __init__(self, clock: Clock, events: EventSink) -> None:
+    def __init__(self, clock: Clock, events: EventSink, counts: Counts | None = None) -> None:
         self._clock = clock
         self._events = events
+        self._all = counts
         self._counts: OrderedDict[tuple[str, Door, str], _Count] = OrderedDict()
         self._of_people = _Allowance()
         self._of_others = _Allowance()
@@ -83,6 +86,8 @@ class KnockBook:
             )
 
     def refused(self, door: Door, client: str, rule: str, detail: str = "") -> None:
+        if self._all is not None:
+            self._all.add(REFUSED, rule)
         network = client_network(client)
         count = self._count((network, door, rule))
         if self._is_told(count, self._of_others):

@@ -1,0 +1,123 @@
+"""Watching: what a worker counts goes to the live board each second, and to the store each minute; one of the workers
+looks for anomalies.
+
+Rules
+1. Each second: one small file is written (`storage.machine.board`), half a millisecond at most. Each minute: one
+   transaction in the store's thread. Nothing of it is on the way of a letter.
+2. Who has the duty (a lock that the kernel takes back when its process ends) also samples the queue, folds old counts,
+   and looks for anomalies.
+3. What fails is told once, until it works again; counts that could not be written are written with the next ones.
+
+Made and ticked by `app.worker`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from ekiden.admin.watchman import Watchman
+from ekiden.app.compose import Works
+from ekiden.app.stores import WATCH_FOLDER, open_counts
+from ekiden.config.model import Config
+from ekiden.model.measures import QUEUE, UP
+from ekiden.policy.anomaly import HOUR
+from ekiden.ports.counts import CountsFailed, LiveRow
+from ekiden.ports.spool import SpoolFailed
+from ekiden.storage.machine.board import BoardWriter
+from ekiden.storage.machine.locks import ByteLocks
+from ekiden.telemetry.counts import SECONDS, LiveCounts
+from ekiden.telemetry.guessers import Guessers
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+
+
+class Watching:
+    """Raises StoreRefused."""
+
+    def __init__(self, config: Config, worker: int, works: Works, counts: LiveCounts, guessers: Guessers) -> None:
+        self._worker = worker
+        self._works = works
+        self._counts = counts
+        self._guessers = guessers
+        self._store = open_counts(config)
+        folder = Path(config.data_dir, WATCH_FOLDER)
+        self._board = BoardWriter(folder, worker)
+        self._locks = ByteLocks(folder / "duty.lock")
+        self._watchman = Watchman(self._store, works.events, works.clock)
+        self._ticks = 0
+        self._is_writing = False
+        self._is_closed = False
+        self._failing = ""
+
+    def tick(self) -> None:
+        """Once a second. Raises OSError if the board cannot be written."""
+        if self._is_closed:
+            return
+        clock = self._works.clock
+        self._counts.tick()
+        self._guessers.tick(clock.monotonic())
+        self._ticks += 1
+        if self._ticks % SECONDS == 0 and not self._is_writing:
+            self._is_writing = True
+            self._works.spawn(self._write(), "counts")
+        self._board.write(
+            LiveRow(
+                worker=self._worker,
+                pid=os.getpid(),
+                time=clock.now(),
+                sessions=self._works.doors.sessions(),
+                minute=self._counts.minute(),
+                guessers=self._guessers.most(),
+                in_memory=self._works.window.used_legs,
+            )
+        )
+
+    async def close(self) -> None:
+        """Writes what was counted since the last minute."""
+        self._is_closed = True
+        self._board.close()
+        self._counts.tick()
+        await self._flush(self._hour())
+        self._store.close()
+        self._locks.close()
+
+    async def _write(self) -> None:
+        hour = self._hour()
+        try:
+            if await self._flush(hour) and self._locks.lock(0):
+                await self._duty(hour)
+                self._failing = ""
+        except (CountsFailed, SpoolFailed) as error:
+            self._failed(error)
+        finally:
+            self._is_writing = False
+
+    async def _flush(self, hour: int) -> bool:
+        """False: the store failed."""
+        gathered = self._counts.take()
+        try:
+            await self._store.add(hour, gathered)
+        except CountsFailed as error:
+            self._counts.give_back(gathered)
+            self._failed(error)
+            return False
+        return True
+
+    async def _duty(self, hour: int) -> None:
+        """Rule 2."""
+        await self._store.add(hour, {UP.name: {"": 1}})
+        queued = await self._works.spool.counts()
+        await self._store.peak(hour, QUEUE.name, queued.get("waiting", 0))
+        await self._store.tidy(hour)
+        await self._watchman.look()
+
+    def _failed(self, error: Exception) -> None:
+        if str(error) != self._failing and not self._is_closed:
+            self._works.report("counts", error)
+        self._failing = str(error)
+
+    def _hour(self) -> int:
+        return int(self._works.clock.now() // HOUR)
