@@ -50,6 +50,7 @@ VALUES: dict[str, Any] = {
     "listen.submissions": ["0.0.0.0:465", "[::]:465"],
     "listen.pop3s": ["0.0.0.0:995", "[::]:995"],
     "domain.name": "example.org",
+    "profile.name": "shop",
     "route.match": "*.partner.example",
     "source.address": "192.0.2.1",
     "source.helo": "mx1.example.org",
@@ -68,6 +69,8 @@ TABLES = {
     "relay": "Who may send through port 25 without a login. Everybody else reaches only the domains below.",
     "oauth": "Logins with tokens (OAUTHBEARER, XOAUTH2) of an issuer such as Keycloak, beside passwords.",
     "domain": "Our domains: one [[domain]] each.",
+    "profile": "How much an account may send: one [[profile]] each. Default: person, newsletter, application and "
+    "network, as docs/limits.md lists them.",
     "route": "Ways that are not the MX of the domain, such as a smarthost: one [[route]] each. Default: none.",
     "site": "What a site is spared or allowed: one [[site]] each. A site is a set of MX hosts, or the "
     "targets of a route. Default: none.",
@@ -84,7 +87,7 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"extra_certificate", "doors.relay", "route", "site", "source"})
+ONLY_SHOWN = frozenset({"extra_certificate", "doors.relay", "profile", "route", "site", "source"})
 
 
 class Key(NamedTuple):

@@ -59,6 +59,8 @@ async def test_account_comes_back_as_it_was_stored(directory):
     assert await directory.account("you@example.test") is None
     await directory.add_account(account("you@example.test"))
     assert await directory.account("you@example.test") == account("you@example.test")
+    await directory.change_account(account("you@example.test", profile="shop"))
+    assert await directory.account("you@example.test") == account("you@example.test", profile="shop", epoch=2)
 
 
 async def test_accounts_are_sorted_and_of_the_domain_asked_for(directory):

@@ -30,6 +30,7 @@ from ekiden.session.submission import submission_conversation
 from ekiden.spool.window import Window
 from ekiden.storage.memory.directory import MemoryDirectory
 from ekiden.storage.memory.known_pairs import MemoryKnownPairs
+from ekiden.storage.memory.known_recipients import MemoryKnownRecipients
 from ekiden.storage.memory.spool import MemorySpool
 from ekiden.storage.memory.tally import MemoryTally
 from tests.fakes.clock import FakeClock, FakeRandom
@@ -89,6 +90,7 @@ class Hall:
         self.probe = FakeProbe()
         self.tally = MemoryTally(self.clock)
         self.guards = GuardReport(self.tally, self.events)
+        self.known_recipients = MemoryKnownRecipients()
         self.window = Window(100, 1024 * 1024)
         self.offered: list[Claim] = []
         self.nudges = 0
@@ -103,8 +105,8 @@ class Hall:
     def _nudged(self) -> None:
         self.nudges += 1
 
-    async def add(self, name: str, password: str = PASSWORD) -> Account:
-        account = Account(f"{name}@example.test", await self.hasher.hash(password), NO_SCRAM)
+    async def add(self, name: str, password: str = PASSWORD, *, profile: str = "") -> Account:
+        account = Account(f"{name}@example.test", await self.hasher.hash(password), NO_SCRAM, profile=profile)
         await self.directory.add_account(account)
         return account
 
@@ -124,6 +126,7 @@ class Hall:
             self.probe,
             self.tally,
             self.guards,
+            self.known_recipients,
             tls,
             self.authenticator.mechanisms,
             gateways=self.gateways,

@@ -220,6 +220,31 @@ def open_folder():
         yield folder
 
 
+def test_how_much_an_account_may_send(house):
+    you = "you@example.test"
+    house.add(you)
+    assert json.loads(house.run("account", "show", you, "--json"))["limits"]["messages_per_day"] == 1000
+    assert house.run("account", "profile", you, "newsletter") == f"{you} sends as newsletter\n"
+    assert "already" in house.run("account", "profile", you, "newsletter")
+    house.run("account", "profile", you, "postman", status=1)
+    assert "there are person, newsletter, application, network" in house.errors
+    assert house.run("account", "recipients", "count", you) == f"{you} knows no recipients\n"
+    (house.folder / "readers.txt").write_text("a@far.test\nb@far.test\n")
+    assert house.run("account", "recipients", "import", you, "readers.txt").endswith(
+        "2 more recipients now, 2 in all\n"
+    )
+    done = json.loads(house.run("account", "recipients", "import", you, "-", "--json", stdin="B@far.test\nc@far.test"))
+    assert (done["read"], done["new"], done["known"]) == (2, 1, 3)
+    house.run("account", "recipients", "import", you, "-", stdin="nobody", status=1)
+    assert "line 1" in house.errors
+    shown = house.run("account", "show", you)
+    assert "newsletter: 100,000 messages per day" in shown
+    assert "3 recipients" in shown
+    house.run("account", "remove", you)
+    house.add(you)
+    assert house.run("account", "recipients", "count", you) == f"{you} knows no recipients\n"
+
+
 def test_root_leaves_files_that_the_service_user_can_use(open_folder):
     house = House(open_folder, CONFIG.replace('"data"', '"data"\nuser = "nobody"').replace("log.json", "data/log.json"))
     house.add("you@example.test")

@@ -63,6 +63,11 @@ def sender_name(address: str) -> str:
     return _mailbox("OTHER", address).key
 
 
+def recipient_key(address: str) -> str:
+    """Whom somebody writes to: any mailbox, in key form. Raises Malformed."""
+    return _mailbox("RECIPIENT", address).key
+
+
 async def make_account(name: str, password: str, hasher: PasswordHasher, random: Random, now: float) -> Account:
     """An account that is not stored yet; `PasswordPolicy` has seen the password. `now`: seconds since 1970. Raises
     HasherBusy."""

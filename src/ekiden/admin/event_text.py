@@ -192,6 +192,14 @@ def _guard_acted(e: events.GuardActed) -> str:
     return f"the guard {e.guard} acted on {e.who}{where}: {e.reason}"
 
 
+def _limit_near(e: events.LimitNear) -> str:
+    return f"{e.who} is near its limit {e.limit} (profile {e.profile}): {e.count} of {e.allowed}"
+
+
+def _limit_reached(e: events.LimitReached) -> str:
+    return f"{e.who} has reached its limit {e.limit} (profile {e.profile}): {e.allowed}, and no more is taken for now"
+
+
 def _recipient_refused(e: events.RecipientRefused) -> str:
     who = f"{_path(e.reverse_path)} to {_path(e.forward_path)}"
     return f"refused {who} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
@@ -330,6 +338,8 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.LoginSucceeded: _login_succeeded,
     events.LoginFailed: _login_failed,
     events.GuardActed: _guard_acted,
+    events.LimitNear: _limit_near,
+    events.LimitReached: _limit_reached,
     events.RecipientRefused: _recipient_refused,
     events.SenderRefused: _sender_refused,
     events.LetterAccepted: _letter_accepted,

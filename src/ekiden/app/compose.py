@@ -41,6 +41,7 @@ from ekiden.app.stores import (
     open_guard_file,
     open_hasher,
     open_known_pairs,
+    open_known_recipients,
     open_slots,
     open_spool,
     open_sts,
@@ -134,6 +135,7 @@ class Works:
         self.mailboxes = MaildirMailboxes(Path(config.data_dir, MAIL_FOLDER), self.clock)
         self.hasher = open_hasher()
         self.known_pairs = open_known_pairs(config, self.clock)
+        self.known_recipients = open_known_recipients(config, self.clock)
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
         self.guard_file = open_guard_file(config)
@@ -233,6 +235,7 @@ class Works:
         self.directory.close()
         self.hasher.close()
         self.known_pairs.close()
+        self.known_recipients.close()
         self.sts_memory.close()
         self.guard_file.close()
         for task in self._tasks:
@@ -336,6 +339,7 @@ class Works:
             probe=probe,
             tally=self.tally,
             guards=self.guards,
+            known_recipients=self.known_recipients,
             tls=tls is not None,
             mechanisms=authenticator.mechanisms,
             gateways=read_neighbourhood().gateways,

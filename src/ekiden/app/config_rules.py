@@ -14,6 +14,7 @@ from ekiden.app.config_detour import check_detour
 from ekiden.app.config_doors import check_door_rules
 from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_oauth import check_oauth
+from ekiden.app.config_profiles import check_profiles
 from ekiden.app.config_reader import Report
 from ekiden.app.config_routes import check_routes
 from ekiden.app.config_sites import check_sites
@@ -61,6 +62,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     check_sources(config, report)
     check_sites(config, report)
     check_oauth(config, report)
+    check_profiles(config, report)
 
 
 def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:

@@ -34,6 +34,7 @@ from ekiden.session.rehearsal import REHEARSED_TLS, HeardEvents, ListWire, Play
 from ekiden.session.relay import RelaySession
 from ekiden.session.submission import SubmissionSession
 from ekiden.spool.window import Window
+from ekiden.storage.memory.known_recipients import MemoryKnownRecipients
 from ekiden.storage.memory.spool import MemorySpool
 from ekiden.storage.memory.tally import MemoryTally
 
@@ -134,6 +135,7 @@ class Stage:
                 probe=probe,
                 tally=tally,
                 guards=GuardReport(tally, self.events),
+                known_recipients=MemoryKnownRecipients(),
                 tls=bool(config.tls.certificate),
                 gateways=gateways,
             )

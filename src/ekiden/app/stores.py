@@ -35,6 +35,7 @@ from ekiden.ports.clock import Clock
 from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
 from ekiden.ports.known_pairs import KnownPairs
+from ekiden.ports.known_recipients import KnownRecipients
 from ekiden.ports.passwords import PasswordHasher
 from ekiden.ports.tally import Tally
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 #: Under `data_dir`.
 DIRECTORY_FILE: Final = "directory.db"
 LOGINS_FILE: Final = "logins.db"
+RECIPIENTS_FILE: Final = "recipients.db"
 STS_FILE: Final = "sts.db"
 GUARDS_FILE: Final = "guards.db"
 SPOOL_FOLDER: Final = "spool"
@@ -83,6 +85,10 @@ class OpenDirectory(Directory, Protocol):
 
 
 class OpenKnownPairs(KnownPairs, Protocol):
+    def close(self) -> None: ...
+
+
+class OpenKnownRecipients(KnownRecipients, Protocol):
     def close(self) -> None: ...
 
 
@@ -134,6 +140,21 @@ def open_known_pairs(config: Config, clock: Clock) -> OpenKnownPairs:
         from ekiden.storage.sqlite.known_pairs import SqliteKnownPairs
 
         return SqliteKnownPairs(path, clock)
+
+
+def open_known_recipients(config: Config, clock: Clock, *, make: bool = True) -> OpenKnownRecipients:
+    """Whom accounts have written to. `make` False: if nothing is there yet, one that stores nothing. On one event loop.
+    Raises StoreRefused."""
+    path = Path(config.data_dir, RECIPIENTS_FILE)
+    with _refusals(config, path):
+        if not make and not _exists(path):
+            from ekiden.storage.memory.known_recipients import MemoryKnownRecipients
+
+            return MemoryKnownRecipients()
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.known_recipients import SqliteKnownRecipients
+
+        return SqliteKnownRecipients(path, clock)
 
 
 def open_sts(config: Config) -> SqliteStsMemory:
@@ -304,10 +325,15 @@ def _import_engines() -> None:
     from ekiden.app import clock, direct_events, operator_log  # noqa: F401 - loaded while it can be
     from ekiden.storage import breached_file, passwords  # noqa: F401 - loaded while it can be
     from ekiden.storage.machine import board  # noqa: F401 - loaded while it can be
-    from ekiden.storage.memory import directory, spool  # noqa: F401 - loaded while it can be
+    from ekiden.storage.memory import (  # noqa: F401 - loaded while it can be
+        directory,
+        known_recipients,
+        spool,
+    )
     from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import events as sqlite_events  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import guard_file  # noqa: F401 - loaded while it can be
+    from ekiden.storage.sqlite import known_recipients as sqlite_recipients  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import spool as sqlite_spool  # noqa: F401 - loaded while it can be
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ekiden.admin.accounts import AccountDesk
     from ekiden.admin.app_passwords import AppPasswordDesk
     from ekiden.admin.grants import GrantDesk
+    from ekiden.admin.sending import SendingDesk
 
 #: A password has 1,024 octets at most; what is longer is the wrong file.
 _MOST_STDIN = 64 * 1024
@@ -35,6 +36,7 @@ class Desks(NamedTuple):
     accounts: AccountDesk
     app_passwords: AppPasswordDesk
     grants: GrantDesk
+    sending: SendingDesk
 
 
 @contextmanager
@@ -54,8 +56,17 @@ def all_desks(config_path: str, *, look: bool = False) -> Iterator[Desks]:
     from ekiden.admin.accounts import AccountDesk
     from ekiden.admin.app_passwords import AppPasswordDesk
     from ekiden.admin.grants import GrantDesk
+    from ekiden.admin.sending import SendingDesk
     from ekiden.app.clock import SystemClock, SystemRandom
-    from ekiden.app.stores import act_as_user, open_breached, open_directory, open_event_log, open_hasher
+    from ekiden.app.stores import (
+        act_as_user,
+        open_breached,
+        open_directory,
+        open_event_log,
+        open_hasher,
+        open_known_recipients,
+    )
+    from ekiden.policy.limits import profiles_of
 
     by, clock, random = operator(), SystemClock(), SystemRandom()
     domains = [(domain.name, domain.recipients) for domain in config.domain]
@@ -67,8 +78,12 @@ def all_desks(config_path: str, *, look: bool = False) -> Iterator[Desks]:
         breached = open_breached(config)
         policy = PasswordPolicy(config.passwords, hasher, server_name=config.hostname, breached=breached)
         accounts = AccountDesk(directory, hasher, policy, clock, random, sink, domains=domains, by=by)
+        known = opened.enter_context(closing(open_known_recipients(config, clock, make=not look)))
         yield Desks(
-            accounts, AppPasswordDesk(accounts, directory, clock, random), GrantDesk(accounts, directory, clock)
+            accounts,
+            AppPasswordDesk(accounts, directory, clock, random),
+            GrantDesk(accounts, directory, clock),
+            SendingDesk(accounts, directory, known, clock, profiles=profiles_of(config)),
         )
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ekiden.cli.account_desk import account_desk, done, password_for, password_option
+from ekiden.cli.account_desk import account_desk, all_desks, done, password_for, password_option
 from ekiden.cli.app_passwords import APP_PASSWORD_HEAD, app_password, app_password_json, app_password_row
 from ekiden.cli.grants import send_as
+from ekiden.cli.limits import account_profile, recipients
 from ekiden.cli.options import config_option, finish, json_option
 from ekiden.cli.output import count, echo_json, local_time, safe, span, table, utc_time
 
@@ -23,6 +24,8 @@ def account() -> None:
 
 account.add_command(app_password)
 account.add_command(send_as)
+account.add_command(account_profile)
+account.add_command(recipients)
 
 
 @account.command("add")
@@ -80,19 +83,25 @@ def account_list(domain: str, config_path: str, *, as_json: bool) -> None:
 def account_show(address: str, config_path: str, *, as_json: bool) -> None:
     """Show all about the account ADDRESS.
 
-    Its state, the age of its password, the aliases that lead to it, what it may send as, its app passwords."""
+    Its state, the age of its password, the aliases that lead to it, what and how much it may send, its app
+    passwords."""
     from ekiden.app.clock import SystemClock
 
-    with account_desk(config_path, look=True) as desk:
-        found = finish(desk.existing(address))
-        aliases = finish(desk.aliases_to(found))
-        until = desk.password_until(found)
+    with all_desks(config_path, look=True) as desks:
+        found = finish(desks.accounts.existing(address))
+        aliases = finish(desks.accounts.aliases_to(found))
+        until = desks.accounts.password_until(found)
+        profile = desks.sending.profile_of(found)
+        known = finish(desks.sending.known(address))
     if as_json:
         shown = {
             "password_changed": utc_time(found.password_changed),
             "password_until": utc_time(until or None),
             "aliases": [alias.name for alias in aliases],
             "send_as": list(found.send_as),
+            "profile": profile.name,
+            "limits": profile.limits,
+            "known_recipients": known,
             "app_passwords": [app_password_json(there) for there in found.app_passwords],
         }
         echo_json(_as_json(found) | shown)
@@ -105,6 +114,8 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
         ("password", _password_text(found.password_changed, until, now)),
         ("aliases", ", ".join(alias.name for alias in aliases) or "none lead to it"),
         ("may send as", ", ".join(("itself", *(["its aliases"] if aliases else []), *found.send_as))),
+        ("sends as a", profile.text),
+        ("has written to", count(known, "recipient")),
         ("app passwords", "" if found.app_passwords else "none"),
     ]
     click.echo("\n".join(safe(f"{name + ':':<15}{text}".rstrip()) for name, text in lines))
@@ -142,8 +153,10 @@ def account_enable(address: str, config_path: str, *, as_json: bool) -> None:
 @json_option
 def account_remove(address: str, config_path: str, *, as_json: bool) -> None:
     """Remove an account. Its mailbox stays on disk; letters on their way to it are reported to their senders."""
-    with account_desk(config_path) as desk:
-        left = finish(desk.remove(address))
+    with all_desks(config_path) as desks:
+        name = finish(desks.accounts.existing(address)).name
+        left = finish(desks.accounts.remove(address))
+        finish(desks.sending.forget(name))
     done(f"removed {address}; its mailbox stays on disk", as_json=as_json, aliases=[alias.name for alias in left])
     if left and not as_json:
         names = ", ".join(alias.name for alias in left)

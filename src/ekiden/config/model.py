@@ -137,6 +137,9 @@ class Relay(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
             '"10.0.0.7/32", or {net = "10.0.0.0/8", wide = true}, which a range with a container gateway needs, too.'
         ),
     ] = ()
+    profile: Annotated[
+        str, doc('How much each address of trusted_networks may send: a [[profile]]. "network": 10,000 messages a day.')
+    ] = "network"
 
 
 class Domain(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -148,6 +151,28 @@ class Domain(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
             '"callahead" (ask the next hop) or "any".'
         ),
     ] = "accounts"
+
+
+class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much an account may send. The defaults are those of the profile `person`; 0 is no limit."""
+
+    name: Annotated[
+        str,
+        doc(
+            '`ekiden account profile ADDRESS NAME` gives it to an account. "person", "newsletter", "application" and '
+            '"network" are there; one of these names replaces it. Keys left out are as in "person".'
+        ),
+    ]
+    messages_per_minute: Annotated[int, doc("Messages within any 60 seconds. 0: no limit; so the next ones.")] = 0
+    messages_per_hour: Annotated[int, doc("Messages within any hour.")] = 0
+    messages_per_day: Annotated[int, doc("Messages within any 24 hours.")] = 1000
+    recipients_per_minute: Annotated[int, doc("Recipients of all messages within any 60 seconds.")] = 0
+    recipients_per_hour: Annotated[int, doc("Recipients of all messages within any hour.")] = 0
+    recipients_per_day: Annotated[int, doc("Recipients of all messages within any 24 hours.")] = 0
+    recipients_per_message: Annotated[int, doc("Recipients of one message. 0: only [limits] recipients counts.")] = 0
+    first_time_recipients_per_day: Annotated[
+        int, doc("Recipients, within any 24 hours, that the account never wrote to before and that were not imported.")
+    ] = 200
 
 
 class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -441,6 +466,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     relay: Relay = Relay()
     oauth: Oauth = Oauth()
     domain: tuple[Domain, ...] = ()
+    profile: tuple[Profile, ...] = ()
     route: tuple[Route, ...] = ()
     site: tuple[Site, ...] = ()
     source: tuple[Source, ...] = ()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ekiden.lab.server import LabFailed, LabServer
+from ekiden.lab.server import TRUSTED_HERE, LabFailed, LabServer
 
 #: A letter that the sink answered this shortly before a kill may not have been written down yet: it was in flight.
 IN_FLIGHT_SECONDS: Final = 0.1
@@ -100,7 +100,7 @@ class _KillTest:
             self._folder,
             "kill.test",
             workers=self._plan.workers,
-            extra='relay = { trusted_networks = ["127.0.0.1/32"] }',
+            extra=TRUSTED_HERE,
             tables=(
                 f'[[route]]\nmatch = "sink.test"\nto = "smtp://127.0.0.1:{port}"\ntls = "none"\n'
                 "[delivery]\nretry_first = 1\nretry_longest = 2\n"

@@ -27,6 +27,11 @@ from ekiden.lab.certificate import write_certificate
 READY_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 45.0
 
+_PLENTY: Final = "messages_per_day = 1_000_000_000"
+_SENDING: Final = f'{{ name = "person", {_PLENTY} }}, {{ name = "network", {_PLENTY} }}'
+#: For `extra`: whoever is on this machine may relay, and nobody is over a limit; letters are counted.
+TRUSTED_HERE: Final = f'relay = {{ trusted_networks = ["127.0.0.1/32"] }}\nprofile = [{_SENDING}]'
+
 DOORS: Final = ("relay", "submission", "submissions", "pop3", "pop3s")
 
 

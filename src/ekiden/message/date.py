@@ -31,6 +31,13 @@ def _render(seconds: int) -> str:
     )
 
 
+def render_minute(when: float) -> str:
+    """For people, such as `2025-11-22 16:06 UTC`: the first full minute at which `when` is over."""
+    days, minute = divmod((min(max(int(when), 0), _LATEST - 60) + 59) // 60, 1440)
+    year, month, day = _civil(days)
+    return f"{year:04d}-{month:02d}-{day:02d} {minute // 60:02d}:{minute % 60:02d} UTC"
+
+
 def _civil(days: int) -> tuple[int, int, int]:
     """Year, month, day of a number of days since 1970-01-01 in the Gregorian calendar.
 

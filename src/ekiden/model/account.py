@@ -61,7 +61,7 @@ class Account(msgspec.Struct, frozen=True):
 
     `send_as`: mailbox keys, or `@domain`, that the postmaster lets it send as beside its own. `app_passwords`: oldest
     first. `password_changed`: when the main password was set. `password_history`: Argon2id hashes of the passwords
-    before, latest first.
+    before, latest first. `profile`: how much it may send, '' as a person.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Account(msgspec.Struct, frozen=True):
     send_as: tuple[str, ...] = ()
     password_changed: float = 0.0
     password_history: tuple[str, ...] = ()
+    profile: str = ""
 
 
 class Alias(msgspec.Struct, frozen=True):

@@ -125,6 +125,35 @@ class GuardActed(Event, tag="guard.acted", kw_only=True):
     account: str = ""
 
 
+class LimitNear(Event, tag="limit.near", kw_only=True):
+    """An account, or an address of trusted_networks (`who`), has used four fifths of what it may send: told once for
+    each limit, until its time is over. `limit`: the key of the profile."""
+
+    who: str
+    limit: str
+    profile: str
+    count: int
+    allowed: int
+    door: str = ""
+    client: str = ""
+    account: str = ""
+
+
+class LimitReached(Event, tag="limit.reached", kw_only=True):
+    """The same, and no more is taken until `again` (seconds since 1970). Told as `limit.near`; each refusal tells, too:
+    `letter.refused` and `recipient.refused`."""
+
+    who: str
+    limit: str
+    profile: str
+    allowed: int
+    again: float = 0.0
+    door: str = ""
+    client: str = ""
+    account: str = ""
+    level: str = _graver("warning")
+
+
 class RecipientRefused(Event, tag="recipient.refused", kw_only=True):
     """A recipient was refused at the door. `rule`: the one that decided; `reply`: what the client was told."""
 

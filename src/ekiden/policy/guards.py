@@ -94,6 +94,22 @@ RECIPIENTS: Final = Guard(
     "",
     ("limits.recipients",),
 )
+SENDING_LIMITS: Final = Guard(
+    "sending-limits",
+    "Messages and recipients a minute, hour and day, and recipients a message, of an account (profile person: 1,000 "
+    "messages in 24 hours) and of an address of trusted networks (profile network: 10,000). Over it 450 says when to "
+    "try again; what was taken is sent. At four fifths limit.near tells.",
+    "limit.reached",
+    ("profile", "relay.profile"),
+)
+FIRST_TIME_RECIPIENTS: Final = Guard(
+    "first-time-recipients",
+    "Recipients that an account never wrote to before (profile person: 200 in 24 hours); further ones get 450, known "
+    "ones are taken. A stolen password sends to strangers. Imported recipients are known: ekiden account recipients "
+    "import.",
+    "limit.reached",
+    ("profile",),
+)
 
 GUARDS: Final = (
     RELAY,
@@ -105,6 +121,8 @@ GUARDS: Final = (
     ERRORS,
     COMMANDS,
     RECIPIENTS,
+    SENDING_LIMITS,
+    FIRST_TIME_RECIPIENTS,
     SIZE,
     HOPS,
 )

@@ -16,6 +16,7 @@ from ekiden.model.ids import IdSequence
 from ekiden.model.mailbox import domain_key
 from ekiden.model.reply import Reply
 from ekiden.model.wrong_door import WrongDoor
+from ekiden.policy.limits import Limits, limits_by_name
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
 from ekiden.policy.trusted import TrustedNetworks
@@ -23,6 +24,7 @@ from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
 from ekiden.ports.gate import OPEN_GATE, Gate
+from ekiden.ports.known_recipients import KnownRecipients
 from ekiden.ports.recipients import RecipientLists, RecipientProbe
 from ekiden.ports.spool import Spool
 from ekiden.ports.tally import Tally
@@ -81,6 +83,7 @@ class Doorway:
     probe: RecipientProbe
     tally: Tally
     guards: GuardReport
+    known_recipients: KnownRecipients
     tls: bool = True
     mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
     gateways: frozenset[str] = frozenset()
@@ -89,6 +92,7 @@ class Doorway:
     trusted: TrustedNetworks = field(init=False)
     domains: dict[str, Domain] = field(init=False)
     next_hops: NextHops = field(init=False)
+    sending_limits: dict[str, Limits] = field(init=False)
     _settings: dict[tuple[bool, bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,6 +100,7 @@ class Doorway:
         trusted = TrustedNetworks(self.config.relay.trusted_networks, self.gateways, proxies)
         object.__setattr__(self, "trusted", trusted)
         object.__setattr__(self, "next_hops", NextHops(self.config))
+        object.__setattr__(self, "sending_limits", limits_by_name(self.config))
         object.__setattr__(self, "domains", {domain_key(d.name): d for d in self.config.domain})
 
     def wrong_door(self, reply: Reply) -> WrongDoor | None:

@@ -24,6 +24,7 @@ from ekiden.model.ids import render_id
 from ekiden.policy.ownership import decide_originators
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
+from ekiden.session.allowance import Allowance
 from ekiden.session.conversation import Answer, Conversation, Pending
 from ekiden.session.reception import Reception
 from ekiden.session.smtp import SmtpSession, Transaction
@@ -39,6 +40,7 @@ class SenderSession(SmtpSession):
 
     def sends_as(self, account: Account) -> None:
         self.account = account.name
+        self.allowance = Allowance(self.doorway, self.client, account=account.name, profile=account.profile)
         self._ownership = Ownership(account, self.doorway.directory, self.doorway.domains)
 
     # --- MAIL -------------------------------------------------------------------------------------------------

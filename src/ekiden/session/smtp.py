@@ -25,6 +25,7 @@ from ekiden.ports.directory import DirectoryFailed
 from ekiden.ports.spool import Claim, SpoolFailed
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
+from ekiden.session.allowance import Allowance
 from ekiden.session.conversation import Answer, Conversation, Pending
 from ekiden.session.harvest import Harvest
 from ekiden.session.reception import Reception, storage_failed
@@ -35,17 +36,28 @@ LISTED_RECIPIENTS: Final = 20
 
 
 class Transaction:
-    """MAIL to end of data. `recipients` by key, so that a repeated RCPT is delivered once. `hold_reason`: why the
-    letter is taken but held, for whoever looks at it; '' lets it go its way. `content_rules`: names of those that
-    held or marked it."""
+    """MAIL to end of data. `recipients` by key, so that a repeated RCPT is delivered once. `counted`: recipients that
+    limits count; `strangers`: those that the account never wrote to before. `hold_reason`: why the letter is taken but
+    held, for whoever looks at it; '' lets it go its way. `content_rules`: names of those that held or marked it."""
 
-    __slots__ = ("content_rules", "hold_reason", "mail", "priority", "reception", "recipients")
+    __slots__ = (
+        "content_rules",
+        "counted",
+        "hold_reason",
+        "mail",
+        "priority",
+        "reception",
+        "recipients",
+        "strangers",
+    )
 
     def __init__(self, mail: ev.MailFrom) -> None:
         self.hold_reason = ""
         self.content_rules: tuple[str, ...] = ()
         self.mail = mail
         self.priority = 0
+        self.counted = 0
+        self.strangers: list[str] = []
         self.recipients: dict[str, tuple[Mailbox, Recipient]] = {}
         self.reception: Reception | None = None
 
@@ -68,6 +80,7 @@ class SmtpSession:
         self.trusted = wire.peer.address in self.doorway.trusted
         self.account = ""
         self.letters = 0
+        self.allowance: Allowance | None = None
         self._harvest = Harvest(self.doorway, self.client)
         self._hello: ev.Hello | None = None
         self._transaction: Transaction | None = None
@@ -100,6 +113,8 @@ class SmtpSession:
         return None
 
     def on_mail(self, event: ev.MailFrom) -> Answer:
+        if self.allowance is not None and (refusal := self.allowance.may_begin()) is not None:
+            return self.refused(refusal, Transaction(event))
         self._transaction = Transaction(event)
         return self._grant_priority(event.priority) if event.priority else None
 
@@ -222,24 +237,55 @@ class SmtpSession:
             decision = self._harvest.judge(
                 event.forward_path.key, decision, privileged=bool(self.account) or self.trusted
             )
-            reply = decision.reply
-            assert reply is not None
-            self.doorway.events.emit(
-                RecipientRefused(
-                    session=render_id(self.conversation.id),
-                    door=self.doorway.door.value,
-                    client=self.client,
-                    reverse_path=transaction.reverse_path,
-                    forward_path=str(event.forward_path),
-                    rule=decision.rule,
-                    reply=str(reply),
-                )
-            )
-            return reply
+            return self._recipient_refused(event, transaction, decision)
         mailbox = self._whole(event.forward_path)
-        recipient = Recipient(str(mailbox), event.notify, event.orcpt, rule=decision.rule)
-        transaction.recipients.setdefault(mailbox.key, (mailbox, recipient))
+        if mailbox.key in transaction.recipients:
+            return None
+        allowance = self.allowance
+        if allowance is None or not allowance.counts(decision.rule):
+            return self._take(event, mailbox, decision.rule)
+        known = allowance.knows(mailbox.key)
+        if known is not None:
+            return self._take_counted(event, mailbox, decision.rule, known=known)
+        return Pending(
+            allowance.ask(mailbox.key),
+            lambda done: self._take_counted(event, mailbox, decision.rule, known=done.result()),
+        )
+
+    def _take_counted(self, event: ev.RcptTo, mailbox: Mailbox, rule: str, *, known: bool) -> Answer:
+        transaction, allowance = self._transaction, self.allowance
+        assert allowance is not None
+        if transaction is None:  # the connection went away while we asked
+            return DIRECTORY_DOWN
+        refusal = allowance.take(mailbox.key, transaction.counted, known=known)
+        if refusal is not None:
+            return self._recipient_refused(event, transaction, refusal)
+        transaction.counted += 1
+        if not known:
+            transaction.strangers.append(mailbox.key)
+        return self._take(event, mailbox, rule)
+
+    def _take(self, event: ev.RcptTo, mailbox: Mailbox, rule: str) -> Answer:
+        assert self._transaction is not None
+        recipient = Recipient(str(mailbox), event.notify, event.orcpt, rule=rule)
+        self._transaction.recipients[mailbox.key] = (mailbox, recipient)
         return None
+
+    def _recipient_refused(self, event: ev.RcptTo, transaction: Transaction, decision: Decision) -> Reply:
+        reply = decision.reply
+        assert reply is not None
+        self.doorway.events.emit(
+            RecipientRefused(
+                session=render_id(self.conversation.id),
+                door=self.doorway.door.value,
+                client=self.client,
+                reverse_path=transaction.reverse_path,
+                forward_path=str(event.forward_path),
+                rule=decision.rule,
+                reply=str(reply),
+            )
+        )
+        return reply
 
     def _whole(self, mailbox: Mailbox) -> Mailbox:
         """`<postmaster>` gets our first domain, so that it has a mailbox (RFC 5321 §4.5.1); so at our own address."""
@@ -320,6 +366,8 @@ class SmtpSession:
         elif not transaction.hold_reason:
             self.doorway.window.nudge()
         self.letters += 1
+        if transaction.strangers and not transaction.hold_reason and self.allowance is not None:
+            self.allowance.learned(transaction.strangers)
         self.doorway.events.emit(self._accepted_event(letter, transaction, envelope))
         return Reply(250, "2.0.0", f"Queued as {letter}")
 

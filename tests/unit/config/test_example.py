@@ -25,6 +25,7 @@ EXAMPLES = (
     "extra_certificate.private_key",
     "route.match",
     "route.to",
+    "profile.name",
     "site.match",
     "source.address",
     "source.helo",

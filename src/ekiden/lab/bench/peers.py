@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ekiden.lab.bench.scenarios import BOX_DOMAIN, BOXES, LOGIN, PASSWORD, Scenario
-from ekiden.lab.server import LabServer
+from ekiden.lab.server import TRUSTED_HERE, LabServer
 
 
 class Running(Protocol):
@@ -56,7 +56,7 @@ class Ekiden:
             folder,
             BOX_DOMAIN,
             workers=self._workers,
-            extra='relay = { trusted_networks = ["127.0.0.1/32"] }',
+            extra=TRUSTED_HERE,
             tables=f'[[route]]\nmatch = "sink.test"\nto = "smtp://127.0.0.1:{sink}"\ntls = "none"\n',
         )
         server.prepare()

@@ -10,7 +10,7 @@ from ekiden.lab.load import Sink, source
 from ekiden.lab.processes import MemoryWatch, pss_octets
 from ekiden.lab.scale.findings import Finding, Part
 from ekiden.lab.scale.idle import IdleSessions, raise_descriptor_limit
-from ekiden.lab.server import LabServer
+from ekiden.lab.server import TRUSTED_HERE, LabServer
 
 IDLE_SESSIONS: Final = 5000
 LARGE_OCTETS: Final = 100_000_000
@@ -26,7 +26,7 @@ def relaying(folder: Path, sink: int, *, workers: int, extra: str = "") -> LabSe
         folder,
         "bench.test",
         workers=workers,
-        extra=f'relay = {{ trusted_networks = ["127.0.0.1/32"] }}\n{extra}',
+        extra=f"{TRUSTED_HERE}\n{extra}",
         tables=f'[[route]]\nmatch = "sink.test"\nto = "smtp://127.0.0.1:{sink}"\ntls = "none"\n',
     )
 

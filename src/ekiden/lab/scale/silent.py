@@ -20,7 +20,7 @@ from ekiden.lab.nameserver import LabNameServer
 from ekiden.lab.pacing import Load, pace
 from ekiden.lab.processes import cpu_seconds
 from ekiden.lab.scale.findings import Finding, Part, Table
-from ekiden.lab.server import LabServer, free_ports
+from ekiden.lab.server import TRUSTED_HERE, LabServer, free_ports
 
 DOMAINS: Final = 10_000
 SILENT_PART: Final = 5
@@ -59,13 +59,13 @@ def country(folder: Path, domains: int) -> Iterator[Country]:
     records += [f"d{n} MX 10 h{n}.{'silent' if n < silent else 'good'}" for n in range(domains)]
     names = LabNameServer(folder / "names", "test", records)
     sink = Sink(port, ("-m", str(_SINK_SESSIONS)), _GOOD_ADDRESS)
-    relay, dns = '{ trusted_networks = ["127.0.0.1/32"] }', f'{{ nameservers = ["127.0.0.1:{names.port}"] }}'
+    dns = f'{{ nameservers = ["127.0.0.1:{names.port}"] }}'
     delivery = f'{{ mx_port = {port}, allow_addresses = ["127.0.0.0/8"] }}'
     server = LabServer(
         folder / "country",
         "bench.example",
         workers=2,
-        extra=f"relay = {relay}\ndns = {dns}\ndelivery = {delivery}",
+        extra=f"{TRUSTED_HERE}\ndns = {dns}\ndelivery = {delivery}",
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(_silence(port))

@@ -68,11 +68,12 @@ STEPS: Final = (
             PRIMARY KEY (account, id)
         ) STRICT, WITHOUT ROWID""",
     ),
+    ("ALTER TABLE account ADD COLUMN profile TEXT NOT NULL DEFAULT ''",),
 )
 
 _COLUMNS: Final = (
     "name, argon2, scram_salt, scram_iterations, scram_stored_key, scram_server_key, enabled, epoch, created, changed, "
-    "send_as, password_changed, password_history"
+    "send_as, password_changed, password_history, profile"
 )
 _PLACES: Final = ", ".join("?" * (_COLUMNS.count(",") + 1))
 
@@ -209,7 +210,7 @@ def _domain(name: str) -> str:
 
 def _account(row: Sequence[Any], app_passwords: tuple[AppPassword, ...]) -> Account:
     name, argon2, salt, iterations, stored_key, server_key, enabled, epoch, created, changed, *more = row
-    send_as, password_changed, password_history = more
+    send_as, password_changed, password_history, profile = more
     return Account(
         name=name,
         argon2=argon2,
@@ -222,6 +223,7 @@ def _account(row: Sequence[Any], app_passwords: tuple[AppPassword, ...]) -> Acco
         send_as=tuple(json.loads(send_as)),
         password_changed=password_changed,
         password_history=tuple(json.loads(password_history)),
+        profile=profile,
     )
 
 
@@ -235,4 +237,4 @@ def _values(account: Account, epoch: int) -> tuple[Any, ...]:
     s = account.scram
     head = (account.name, account.argon2, s.salt, s.iterations, s.stored_key, s.server_key)
     grants = (json.dumps(account.send_as), account.password_changed, json.dumps(account.password_history))
-    return (*head, int(account.enabled), epoch, account.created, account.changed, *grants)
+    return (*head, int(account.enabled), epoch, account.created, account.changed, *grants, account.profile)
