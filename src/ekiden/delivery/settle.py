@@ -340,7 +340,7 @@ def _expired(outcome: Outcome) -> Outcome:
     if outcome.kind is not OutcomeKind.DELAYED:
         return outcome
     said = f", of {outcome.remote}," if outcome.remote else ""
-    text = f"not delivered in the time allowed; the last answer{said} was: {outcome.summary}"
+    text = f"delivery time expired; the last answer{said} was: {outcome.summary}"
     return msgspec.structs.replace(outcome, kind=OutcomeKind.FAILED, status="4.4.7", text=text, remote="")
 
 

@@ -12,7 +12,8 @@ Rules
    Else its header section comes: RFC 3461 §4.3 wants no more for reports about success and delay.
 3. Only the reverse-path can make a report need SMTPUTF8 (`To:`): everything else is content, so that an ASCII sender
    always hears from us.
-4. Nothing from outside (replies, names, addresses, ENVID, ORCPT) can add a line or a part.
+4. The text is in the sender's language, as far as the letter tells it (`language`).
+5. Nothing from outside (replies, names, addresses, ENVID, ORCPT) can add a line or a part.
 
 Called by delivery; the result is stored by `spool.record` in the same transaction as the outcomes (invariant 2).
 """
@@ -24,7 +25,8 @@ from typing import Final
 from ekiden.message import dsn_status, dsn_text
 from ekiden.message.date import render_date
 from ekiden.message.header import HeaderSection
-from ekiden.message.quoting import header_mailbox, is_sendable, quoted_printable
+from ekiden.message.language import wording_for
+from ekiden.message.quoting import encoded_words, header_mailbox, is_sendable, quoted_printable
 from ekiden.message.report import Report, ReportKind, ReportRequest
 
 __all__ = ["ORIGINAL_LIMIT", "Report", "ReportKind", "ReportRequest", "build_report"]
@@ -43,16 +45,19 @@ def build_report(request: ReportRequest) -> Report:
     if not (request.boundary.isascii() and request.boundary.isalnum() and len(request.boundary) <= 60):
         raise ValueError(f"a boundary is 1 to 60 letters and digits, not {request.boundary!r}")
     section = HeaderSection(request.original)
+    words = wording_for(section, dsn_text.subject_of(section))
     whole = _returns_whole(request)
     eight_bit = request.envelope.smtputf8 or (whole and not request.original.isascii())
     parts = [
-        _text_part(dsn_text.render_text(request, section, whole=whole), eight_bit=eight_bit),
+        _text_part(dsn_text.render_text(request, section, words, whole=whole), eight_bit=eight_bit),
         _status_part(dsn_status.render_status(request), eight_bit=eight_bit),
         _original_part(request, section) if whole else _header_part(request, section),
     ]
     boundary = _free_boundary(request.boundary, parts)
     message_id = f"<{request.report_id}@{request.hostname}>"
-    header = _render_header(request, section, boundary, message_id, eight_bit=not all(map(bytes.isascii, parts)))
+    subject = encoded_words(words.subjects[dsn_text.kind_of(request)])
+    eight_bit = not all(map(bytes.isascii, parts))
+    header = _render_header(request, section, boundary, message_id, subject, eight_bit=eight_bit)
     delimiter = b"--" + boundary.encode("ascii")
     content = b"%b%b\r\n%b\r\n%b--\r\n" % (
         header,
@@ -63,23 +68,14 @@ def build_report(request: ReportRequest) -> Report:
     return Report(content, not header.isascii(), not content.isascii(), len(header), message_id)
 
 
-_SUBJECTS: Final = {
-    ReportKind.FAILED: "Not delivered: your letter came back",
-    ReportKind.DELAYED: "Delayed: your letter has not been delivered yet",
-    ReportKind.DELIVERED: "Delivered: your letter has arrived",
-    ReportKind.RELAYED: "Passed on: your letter is on its way",
-    ReportKind.EXPANDED: "Passed on: your letter is on its way",
-}
-
-
 def _render_header(
-    request: ReportRequest, section: HeaderSection, boundary: str, message_id: str, *, eight_bit: bool
+    request: ReportRequest, section: HeaderSection, boundary: str, message_id: str, subject: str, *, eight_bit: bool
 ) -> bytes:
     reporter = request.reporter or f"MAILER-DAEMON@{request.hostname}"
     lines = [
         f"From: Mail Delivery System <{header_mailbox(reporter)}>",
         f"To: <{header_mailbox(request.envelope.reverse_path)}>",
-        f"Subject: {_SUBJECTS[request.kind]}",
+        f"Subject: {subject}",
         f"Date: {render_date(request.now)}",
         f"Message-ID: {message_id}",
         "Auto-Submitted: auto-replied",  # RFC 3834 §5.2: nobody's robot answers it

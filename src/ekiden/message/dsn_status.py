@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ekiden.message.date import render_date
+from ekiden.message.failure import failure_of
 from ekiden.message.quoting import ascii_line, fold, printable
 from ekiden.message.report import ReportRequest
 from ekiden.model.envelope import Recipient
@@ -68,6 +69,10 @@ def _recipient_fields(request: ReportRequest, recipient: Recipient, outcome: Out
     if outcome.remote:
         fields += f"Remote-MTA: dns; {ascii_line(outcome.remote, 255)}\r\n"
     fields += _diagnostic(recipient, outcome)
+    if action not in _SUCCESS:
+        told = outcome.text or recipient.last_error
+        failure = failure_of(status_of(action, outcome), told, ours=not outcome.remote)
+        fields += f"X-Ekiden-Failure: {failure.value}\r\n"
     if action not in _SUCCESS:
         fields += f"Last-Attempt-Date: {render_date(request.now)}\r\n"
     if action == "delayed" and request.expires_at:

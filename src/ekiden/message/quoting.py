@@ -5,6 +5,7 @@ Used by dsn and its parts. Nothing here raises: what cannot be said becomes `?` 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Final
 
 #: RFC 5322 §2.1.1: a line has 998 octets at most without its CRLF.
@@ -88,3 +89,20 @@ def _qp_line(line: bytes) -> bytes:
         out.append(piece)
         width += len(piece)
     return b"".join(out)
+
+
+def encoded_words(text: str) -> str:
+    """A header field's text; what is not ASCII in encoded words of 75 characters at most, folded (RFC 2047 §2)."""
+    if text.isascii():
+        return text
+    words, word = [], ""
+    for character in text:
+        if len((word + character).encode()) > _ENCODED_WORD_OCTETS:
+            words.append(word)
+            word = ""
+        word += character
+    return "\r\n ".join(f"=?utf-8?B?{b64encode(part.encode()).decode()}?=" for part in [*words, word])
+
+
+#: 75 characters less `=?utf-8?B?` and `?=`, in base64.
+_ENCODED_WORD_OCTETS: Final = 45

@@ -132,6 +132,7 @@ def test_a_failure_for_programs() -> None:
             "Status": "5.1.1",
             "Remote-MTA": "dns; mx.far.test",
             "Diagnostic-Code": "smtp; 550 5.1.1 no such user",
+            "X-Ekiden-Failure": "bad-address",
             "Last-Attempt-Date": "Sat, 22 Nov 2025 16:38:29 +0000",
         },
         {
@@ -139,6 +140,7 @@ def test_a_failure_for_programs() -> None:
             "Action": "failed",
             "Status": "5.4.6",
             "Diagnostic-Code": "x-ekiden; a loop",
+            "X-Ekiden-Failure": "road",
             "Last-Attempt-Date": "Sat, 22 Nov 2025 16:38:29 +0000",
         },
     ]
@@ -303,7 +305,7 @@ def test_an_ascii_sender_needs_no_smtputf8() -> None:
 
 
 def test_an_encoded_subject_is_decoded_for_people() -> None:
-    assert "Its subject: こん" in text(build(original=b"Subject: =?utf-8?b?44GT44KT?=\r\n\r\n"))
+    assert "件名: こん" in text(build(original=b"Subject: =?utf-8?b?44GT44KT?=\r\n\r\n"))
     for odd in (b"=?utf-8?b?44GT4?=", b"=?nope?q?a?=", b"=?utf-8?q?=ff?=", b"\xff\xfe", b"=?utf-8?b?=0D=0A?="):
         assert "Not delivered" in parse(build(original=b"Subject: " + odd + b"\r\n\r\n"))["Subject"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ekiden.message.advice import advice
 from ekiden.message.quoting import ascii_line, fold, is_sendable, one_line, printable
+from ekiden.message.words_english import ENGLISH
 
 
 def test_one_line() -> None:
@@ -46,5 +46,5 @@ def test_is_sendable(octets: bytes, sendable: bool) -> None:
     [("5.1.1", "no mailbox"), ("4.2.2", "full"), ("5.1.99", "not accepted"), ("5.9.9", "no reason"), ("", "no reason")],
 )
 def test_advice(status: str, word: str) -> None:
-    assert word in advice(status).meaning
-    assert advice(status).cure.endswith(".")
+    assert word in ENGLISH.advise(status).meaning
+    assert ENGLISH.advise(status).cure.endswith(".")

@@ -1,23 +1,19 @@
-"""What an enhanced status code means to a person, and what can be done about it (RFC 3463 and its registry). Grade A.
-
-Two sentences a code: the meaning, and the cure as seen by the sender of a letter. The class (4 or 5) is left out:
-whether it is final is said elsewhere. Looked up by `subject.detail`, then by subject, then by the fallback.
-"""
+"""A report's text in English."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Advice(NamedTuple):
-    meaning: str
-    cure: str
-
+from ekiden.message.wording import Advice, Wording
 
 _CHECK: Final = "Check the address for typing errors, and ask the recipient another way if it looks right."
 _POSTMASTER: Final = "If it goes on, tell your own postmaster and attach this report."
 
 _ADVICE: Final[dict[str, Advice]] = {
+    "": Advice(
+        "the other mail system gave no reason that has a name.",
+        "Ask the recipient another way, or tell your own postmaster.",
+    ),
     "1": Advice("the recipient's address was not accepted.", _CHECK),
     "1.0": Advice("the recipient's address was not accepted.", _CHECK),
     "1.1": Advice("there is no mailbox of that name.", _CHECK),
@@ -98,18 +94,63 @@ _ADVICE: Final[dict[str, Advice]] = {
         "Read its answer above: it often says why. Ask the recipient another way, or tell your postmaster.",
     ),
     "7.2": Advice("you are not allowed to write to this list.", "Ask the list's owner."),
+    "7.4": Advice(
+        "the connection to the other mail system could not be protected, and it must be.",
+        "Send the letter again later. If it goes on, tell your own postmaster and attach this report.",
+    ),
+    "7.5": Advice(
+        "the other mail server did not prove that it is the right one; somebody may be in the line.",
+        "Send the letter again later. If it goes on, tell your own postmaster and attach this report.",
+    ),
     "7.10": Advice(
         "the other mail system wants a connection more secure than could be made.",
         "Tell your own postmaster and attach this report.",
     ),
 }
-_UNKNOWN: Final = Advice(
-    "the other mail system gave no reason that has a name.",
-    "Ask the recipient another way, or tell your own postmaster.",
+
+ENGLISH: Final = Wording(
+    language="en",
+    subjects={
+        "failed": "Not delivered: your letter came back",
+        "delayed": "Delayed: your letter has not been delivered yet",
+        "delivered": "Delivered: your letter has arrived",
+        "relayed": "Passed on: your letter is on its way",
+    },
+    openings={
+        "failed": (
+            "Your letter could not be delivered to {whom}, and will not be tried again. What the reason is, and what "
+            "you can do, stands below each address."
+        ),
+        "delayed": (
+            "Your letter has not been delivered yet to {whom}. This is only to let you know: you need not do anything, "
+            "and need not send it again."
+        ),
+        "delivered": "As you asked, we confirm: your letter was delivered to {whom}.",
+        "relayed": (
+            "Your letter was passed on to {whom}. The next mail system took it, but sends no confirmations: you will "
+            "hear no more of it, unless it fails there."
+        ),
+    },
+    phrases={
+        "greeting": "This is the mail system at {hostname}.",
+        "one": "this address",
+        "several": "these {count} addresses",
+        "until": "We go on trying until {date}. If it fails, you will be told.",
+        "arrived": "The letter arrived here on {date}.",
+        "subject": "Its subject: {subject}",
+        "number": "Its number, for a postmaster who is asked for help: {letter}",
+        "attached-whole": "Attached: details for mail programs, and your letter.",
+        "attached-header": "Attached: details for mail programs, and the header of your letter.",
+        "answered": "The mail server {remote} answered:",
+        "reason": "Reason: {text}",
+        "before": "The attempt before ended with: {text}",
+        "means": "That means: {text}",
+        "cure": "What you can do: {text}",
+        "in-mailbox": "It is in the mailbox.",
+        "expanded": "This address stands for others; the letter goes on to them.",
+        "taken": "Taken over by {remote}.",
+        "next-system": "the next mail system",
+    },
+    advice=_ADVICE,
+    width=76,
 )
-
-
-def advice(status: str) -> Advice:
-    """`status`: such as `5.1.1`; anything else gives the fallback."""
-    _, _, rest = status.partition(".")
-    return _ADVICE.get(rest) or _ADVICE.get(rest.partition(".")[0]) or _UNKNOWN
