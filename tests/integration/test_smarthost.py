@@ -50,7 +50,7 @@ class Street:
             client.ehlo()
             client.mail(CAROL)
             assert client.rcpt(to)[0] == 250
-            code, text = client.data(b"Subject: hello\r\n\r\nhello\r\n")
+            code, text = client.data(f"From: {CAROL}\r\nSubject: hello\r\n\r\nhello\r\n".encode())
             assert code == 250
             return text.decode().split()[-1]
 
