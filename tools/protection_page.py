@@ -66,7 +66,17 @@ def _value(key: str) -> str:
         value = getattr(value, name)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value // _MIB} MiB" if value and not value % _MIB else f"{value:,}"
+    if isinstance(value, float):
+        return _duration(value)
     return "none" if value in ((), "") else str(value)
+
+
+def _duration(seconds: float) -> str:
+    """As it is written in the configuration."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds and not seconds % length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:g}s"
 
 
 def _wrap(text: str) -> str:

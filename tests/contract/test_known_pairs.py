@@ -31,5 +31,12 @@ async def test_a_success_is_known_at_once_and_for_that_pair_alone(pairs):
     assert not await pairs.knows("bob@example.test", HOME)
 
 
+async def test_a_network_is_known_by_anybody_from_there(pairs):
+    assert not await pairs.knows_network(HOME)
+    pairs.succeeded(YOU, HOME)
+    assert await pairs.knows_network(HOME)
+    assert not await pairs.knows_network(AWAY)
+
+
 async def test_there_is_a_secret(pairs):
     assert len(pairs.secret) == 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import smtplib
@@ -158,3 +159,48 @@ def test_guessers_are_refused_by_both_workers_and_after_a_restart_and_the_owner_
     assert log_in(server, "alice", "another guess") == 421
     assert log_in(server, "alice", password, owner) == 235
     assert {event["guard"] for event in events(server, "guard.acted")} == {"login-guesses"}
+
+
+def can_come(server: LabServer, door: str, client: str = CLIENT) -> bool:
+    connection, line = knock(server, door, client)
+    with connection:
+        return line.startswith((b"220 ", b"+OK"))
+
+
+def test_a_ban_by_hand_holds_at_once_and_without_the_server(server: LabServer) -> None:
+    start(server, "sessions = 100")
+    open_session, greeting = knock(server, "submission")
+    assert greeting.startswith(b"220 ")
+    made = json.loads(server.command("ban", "add", CLIENT, "--for", "2h", "--reason", "test", "--json").stdout)
+    assert (made["network"], made["reason"]) == (f"{CLIENT}/32", "test")
+    with open_session:
+        assert open_session.recv(100) == b"", "a session that is open ends"
+    until(lambda: not any(can_come(server, "pop3") for _ in range(8)))  # each worker looks four times a second
+    assert not any(can_come(server, "submission") for _ in range(8)), "in both workers"
+    assert not can_come(server, "submissions"), "before TLS"
+    assert can_come(server, "relay")
+    assert can_come(server, "submission", "127.0.0.10")
+    assert server.stop() == 0
+    assert CLIENT in server.command("ban", "list").stdout
+    server.start()
+    assert not can_come(server, "pop3"), "kept over a restart"
+    assert server.stop() == 0
+    server.command("ban", "remove", CLIENT)
+    server.start()
+    assert can_come(server, "pop3")
+    (event,) = until(lambda: events(server, "door.refused"))[:1]
+    assert event["rule"] == "banned"
+
+
+def test_who_guesses_on_is_banned_and_after_a_kill_of_the_whole_server_still_is(server: LabServer) -> None:
+    start(server, "guesses = 2\nban_after = 2")
+    server.add_account("alice")
+    assert [log_in(server, "alice", f"guess {number}") for number in range(4)] == [535, 535, 421, 421]
+    until(lambda: not any(can_come(server, "submission") for _ in range(8)))
+    assert can_come(server, "relay")
+    server.kill()
+    server.start()
+    assert not any(can_come(server, door) for door in ("submission", "pop3") for _ in range(4))
+    assert can_come(server, "relay")
+    (ban,) = json.loads(server.command("ban", "list", "--json").stdout)
+    assert (ban["network"], ban["by"], ban["times"]) == (f"{CLIENT}/32", "guard:logins", 1)

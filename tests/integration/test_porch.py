@@ -51,6 +51,9 @@ class Gate:
         self.inside.append(address)
         return None
 
+    def still_welcome(self, address: str) -> bool:
+        return True
+
     def left(self, address: str) -> None:
         self.inside.remove(address)
 

@@ -79,6 +79,7 @@ WRONG_DOORS: Final = {
 DOOR_RULES: Final = {
     "denied": "its address is in deny of this door",
     "not-allowed": "its address is not in allow of this door",
+    "banned": "its network is banned (`ekiden ban list`)",
     "proxy-header-missing": "it is a listed proxy and sent no PROXY header",
     "proxy-header-malformed": "it is a listed proxy, and its PROXY header cannot be read",
 }
@@ -198,6 +199,15 @@ def _limit_near(e: events.LimitNear) -> str:
 
 def _limit_reached(e: events.LimitReached) -> str:
     return f"{e.who} has reached its limit {e.limit} (profile {e.profile}): {e.allowed}, and no more is taken for now"
+
+
+def _ban_set(e: events.BanSet) -> str:
+    again = f", the {e.times}. time in a row" if e.times > 1 else ""
+    return f"{e.by} banned {e.network} from logging in{again}{_why(e.reason)}"
+
+
+def _ban_lifted(e: events.BanLifted) -> str:
+    return f"{e.by} lifted the ban of {e.network}"
 
 
 def _recipient_refused(e: events.RecipientRefused) -> str:
@@ -340,6 +350,8 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.GuardActed: _guard_acted,
     events.LimitNear: _limit_near,
     events.LimitReached: _limit_reached,
+    events.BanSet: _ban_set,
+    events.BanLifted: _ban_lifted,
     events.RecipientRefused: _recipient_refused,
     events.SenderRefused: _sender_refused,
     events.LetterAccepted: _letter_accepted,

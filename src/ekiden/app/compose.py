@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ekiden.accounts.bans import BanBook
 from ekiden.accounts.guarded_login import GuardedAuthenticator, GuessGuard
 from ekiden.accounts.login import Authenticator
 from ekiden.app.bells import WorkerBell
@@ -37,6 +38,7 @@ from ekiden.app.secrets import read_secrets
 from ekiden.app.stores import (
     OpenDirectory,
     OpenTally,
+    open_bans,
     open_directory,
     open_guard_file,
     open_hasher,
@@ -68,10 +70,11 @@ from ekiden.net.sts_fetch import HttpsPolicyFetcher
 from ekiden.net.tls import door_side
 from ekiden.net.wire import TlsSide
 from ekiden.policy.addresses import may_connect
-from ekiden.policy.crowding import exempt, room_of
+from ekiden.policy.crowding import exempt, room_of, unbannable
 from ekiden.policy.descriptors import outbound_connections
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
+from ekiden.ports.bans import BansFailed
 from ekiden.ports.counts import Counts
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ServerUser
@@ -136,6 +139,10 @@ class Works:
         self.hasher = open_hasher()
         self.known_pairs = open_known_pairs(config, self.clock)
         self.known_recipients = open_known_recipients(config, self.clock)
+        self.ban_store = open_bans(config)
+        self.bans = BanBook(self.ban_store, tally, self.known_pairs, self.clock, events)
+        self._bans_fault = ""
+        self.bans.refresh()
         self.connector = SocketConnector(loop, self.clock, self.random, events)
         self.window = Window(config.delivery.window_letters, config.delivery.window_octets)
         self.guard_file = open_guard_file(config)
@@ -236,6 +243,7 @@ class Works:
         self.hasher.close()
         self.known_pairs.close()
         self.known_recipients.close()
+        self.ban_store.close()
         self.sts_memory.close()
         self.guard_file.close()
         for task in self._tasks:
@@ -265,6 +273,19 @@ class Works:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.report(where, error)
 
+    def refresh_bans(self) -> None:
+        """Four times a second. A store that cannot be read is told once; who was banned is banned on."""
+        try:
+            changed = self.bans.refresh()
+        except BansFailed as error:
+            if str(error) != self._bans_fault:
+                self.report("bans", error)
+            self._bans_fault = str(error)
+            return
+        self._bans_fault = ""
+        if changed:
+            self.doors.bans_changed()
+
     def _accounts_changed(self) -> None:
         self.spawn(self.doors.accounts_changed(), "sessions after a change of accounts")
 
@@ -285,9 +306,18 @@ class Works:
         fresh = FileRecipientLists(config, self._list_failed, lists)
         routing = Routing(config, secrets, resolver, self.random)
         probe = CallAhead(NextHops(config), routing, self.connector, self.clock, config.hostname)
-        shared = exempt(config, read_neighbourhood())
+        neighbourhood = read_neighbourhood()
+        shared = exempt(config, neighbourhood)
         authenticator = GuardedAuthenticator(
-            GuessGuard(self.tally, self.guards, config.limits.guesses, shared, asyncio.sleep),
+            GuessGuard(
+                self.tally,
+                self.guards,
+                config.limits,
+                shared,
+                self.bans,
+                unbannable(config, neighbourhood),
+                asyncio.sleep,
+            ),
             self.directory,
             self.hasher,
             self.clock,
@@ -298,7 +328,7 @@ class Works:
             tokens=make_verifier(config.oauth, self.clock, self.events),
         )
         crowd = Crowd(self.tally, self.guards, config.limits, shared)
-        gates = {door: DoorGate(door, config.doors.of(door), self.knocks, crowd) for door in Door}
+        gates = {door: DoorGate(door, config.doors.of(door), self.knocks, crowd, self.bans) for door in Door}
         services = {
             door: DoorService(
                 self._users(door, config, authenticator, fresh, probe, tls, gates[door]),

@@ -29,7 +29,14 @@ _RECIPIENTS: Final = '"accounts", "list:FILE", "callahead" or "any"'
 #: 0: no limit.
 _NO_LIMIT: Final = frozenset(
     ("limits", key)
-    for key in ("commands", "guesses", "unknown_recipients", "connections_per_address", "connections_per_network")
+    for key in (
+        "commands",
+        "guesses",
+        "ban_after",
+        "unknown_recipients",
+        "connections_per_address",
+        "connections_per_network",
+    )
 )
 _ZERO_ALLOWED: Final = _NO_LIMIT | {
     ("workers",),

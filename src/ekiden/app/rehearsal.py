@@ -73,6 +73,9 @@ class _NoPairs:
     async def knows(self, account: str, network: str) -> bool:
         return False
 
+    async def knows_network(self, network: str) -> bool:
+        return False
+
     def succeeded(self, account: str, network: str) -> None:
         """Nobody has logged in."""
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from ekiden.app import data_folder, privileges
 from ekiden.app.refusal import StartRefused
 from ekiden.config.model import Config
+from ekiden.ports.bans import Bans
 from ekiden.ports.breached import BreachedPasswords
 from ekiden.ports.clock import Clock
 from ekiden.ports.directory import Directory
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 DIRECTORY_FILE: Final = "directory.db"
 LOGINS_FILE: Final = "logins.db"
 RECIPIENTS_FILE: Final = "recipients.db"
+BANS_FILE: Final = "bans.db"
 STS_FILE: Final = "sts.db"
 GUARDS_FILE: Final = "guards.db"
 SPOOL_FOLDER: Final = "spool"
@@ -89,6 +91,10 @@ class OpenKnownPairs(KnownPairs, Protocol):
 
 
 class OpenKnownRecipients(KnownRecipients, Protocol):
+    def close(self) -> None: ...
+
+
+class OpenBans(Bans, Protocol):
     def close(self) -> None: ...
 
 
@@ -155,6 +161,21 @@ def open_known_recipients(config: Config, clock: Clock, *, make: bool = True) ->
         from ekiden.storage.sqlite.known_recipients import SqliteKnownRecipients
 
         return SqliteKnownRecipients(path, clock)
+
+
+def open_bans(config: Config, *, make: bool = True) -> OpenBans:
+    """Who may not log in. `make` False: for looking; if there are none yet, none. On one event loop. Raises
+    StoreRefused."""
+    path = Path(config.data_dir, BANS_FILE)
+    with _refusals(config, path):
+        if not make and not _exists(path):
+            from ekiden.storage.memory.bans import MemoryBans
+
+            return MemoryBans()
+        prepare_data_dir(config)
+        from ekiden.storage.sqlite.bans import SqliteBans
+
+        return SqliteBans(path)
 
 
 def open_sts(config: Config) -> SqliteStsMemory:
@@ -326,10 +347,12 @@ def _import_engines() -> None:
     from ekiden.storage import breached_file, passwords  # noqa: F401 - loaded while it can be
     from ekiden.storage.machine import board  # noqa: F401 - loaded while it can be
     from ekiden.storage.memory import (  # noqa: F401 - loaded while it can be
+        bans,
         directory,
         known_recipients,
         spool,
     )
+    from ekiden.storage.sqlite import bans as sqlite_bans  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import directory as sqlite_directory  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import events as sqlite_events  # noqa: F401 - loaded while it can be
     from ekiden.storage.sqlite import guard_file  # noqa: F401 - loaded while it can be

@@ -144,6 +144,7 @@ class _Worker:
         self._heartbeats.beat(self._slot, ready=self._ready)
         self._ticks += 1
         try:
+            self._works.refresh_bans()
             self._works.directory.tick()
             if self._ticks % TICKS_A_SECOND == 0:
                 self._works.delivery.tick(self._works.clock.monotonic())

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "account": ("ekiden.cli.accounts:account", "Add, list and change accounts."),
     "alias": ("ekiden.cli.accounts:alias", "Add, list and remove aliases."),
     "domain": ("ekiden.cli.accounts:domain", "List our domains."),
+    "ban": ("ekiden.cli.bans:ban", "See and change which networks may not log in."),
     "queue": ("ekiden.cli.queue:queue", "See and steer the letters that wait."),
     "trace": ("ekiden.cli.queue:trace", "Tell a letter's story: who, when, which door, each attempt."),
     "events": ("ekiden.cli.events:events", "Show what happened: logins, refusals, changes."),

@@ -67,9 +67,11 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
 def complaints() -> Iterator[None]:
     """Expected failures become one line; what nobody expected keeps its stack."""
     from ekiden.accounts.refusal import Malformed, Refused
+    from ekiden.admin.bans import NoSuchNetwork, NotBanned
     from ekiden.admin.queue import NoSuchLetter
     from ekiden.admin.sites import NoSuchSite
     from ekiden.app.stores import StoreRefused
+    from ekiden.ports.bans import BansFailed
     from ekiden.ports.breached import BreachedFailed
     from ekiden.ports.directory import DirectoryConflict, DirectoryFailed
     from ekiden.ports.event_store import EventStoreFailed
@@ -79,13 +81,13 @@ def complaints() -> Iterator[None]:
 
     try:
         yield
-    except (Malformed, NoSuchSite) as error:
+    except (Malformed, NoSuchSite, NoSuchNetwork) as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
-    except (Refused, NoSuchLetter, StoreRefused, DirectoryConflict, HasherBusy, BreachedFailed) as error:
+    except (Refused, NoSuchLetter, NotBanned, StoreRefused, DirectoryConflict, HasherBusy, BreachedFailed) as error:
         raise Failure(str(error)) from None
     except EventStoreFailed as error:
         raise Failure(str(error)) from None
-    except (DirectoryFailed, RecipientsFailed, SpoolFailed) as error:
+    except (BansFailed, DirectoryFailed, RecipientsFailed, SpoolFailed) as error:
         raise Failure(f"the store could not do it: {error}") from None
 
 

@@ -388,6 +388,16 @@ class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
             "that came from its network before. 0: no limit."
         ),
     ] = 10
+    ban_after: Annotated[
+        int,
+        doc(
+            "Logins that an address tries within an hour after it was refused for guessing; then it is banned: 587, "
+            "465 and POP3 are closed to it. 0: never. `ekiden ban list` shows bans, `ekiden ban remove` lifts one."
+        ),
+    ] = 10
+    ban_for: Annotated[
+        Duration, doc("How long the first ban lasts; each further one of an address twice as long, a week at most.")
+    ] = 3600.0
     unknown_recipients: Annotated[
         int,
         doc(

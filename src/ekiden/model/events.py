@@ -72,8 +72,8 @@ class DoorWrong(Event, tag="door.wrong", kw_only=True):
 
 
 class DoorRefused(Event, tag="door.refused", kw_only=True):
-    """A client was not let in. `rule`: denied, not-allowed (`[doors.NAME]`), proxy-header-missing or
-    proxy-header-malformed (from a listed proxy). Told as `door.wrong` is."""
+    """A client was not let in. `rule`: denied, not-allowed (`[doors.NAME]`), banned (`ekiden ban list`),
+    proxy-header-missing or proxy-header-malformed (from a listed proxy). Told as `door.wrong` is."""
 
     door: str
     client: str
@@ -152,6 +152,24 @@ class LimitReached(Event, tag="limit.reached", kw_only=True):
     client: str = ""
     account: str = ""
     level: str = _graver("warning")
+
+
+class BanSet(Event, tag="ban.set", kw_only=True):
+    """A network may not log in for a while. `by`: the operating-system user, or guard:logins. `until`: seconds since
+    1970, 0 until somebody lifts it. `times`: how often in a row a guard banned it."""
+
+    network: str
+    by: str
+    until: float = 0.0
+    reason: str = ""
+    times: int = 1
+
+
+class BanLifted(Event, tag="ban.lifted", kw_only=True):
+    """A person ended a ban. One that has run out is not told."""
+
+    network: str
+    by: str
 
 
 class RecipientRefused(Event, tag="recipient.refused", kw_only=True):

@@ -52,6 +52,11 @@ class DoorWire(StreamWire):
             self._entered = address
         return refusal
 
+    def recheck(self) -> None:
+        """Bans have changed."""
+        if self._entered is not None and not self._gate.still_welcome(self._entered):
+            self.abort()
+
     def _finish(self, error: Exception | None) -> None:
         if self._entered is not None:
             address, self._entered = self._entered, None

@@ -174,6 +174,12 @@ class Doors:
                 self.report(wire, "accounts_changed", error)
                 wire.abort()
 
+    def bans_changed(self) -> None:
+        """Connections of networks that are banned now end."""
+        for wire in list(self.wires):
+            if isinstance(wire, DoorWire):
+                wire.recheck()
+
     def close(self) -> None:
         """At once: aborts what is left."""
         self.stop()

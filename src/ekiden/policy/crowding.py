@@ -65,9 +65,19 @@ _ROOM: Final = Decision(Verdict.ACCEPT, "room", "not too many connections")
 
 def exempt(config: Config, neighbourhood: Neighbourhood) -> NetworkSet:
     """Rule 1. Being counted protects us less than being refused would harm them; the worker's own limit holds."""
+    return NetworkSet(_many(config, neighbourhood))
+
+
+def unbannable(config: Config, neighbourhood: Neighbourhood) -> NetworkSet:
+    """Whom no guard bans: those, and listed proxies, which speak for everybody."""
+    proxies = (proxy for door in Door for proxy in config.doors.of(door).proxies)
+    return NetworkSet([*_many(config, neighbourhood), *proxies])
+
+
+def _many(config: Config, neighbourhood: Neighbourhood) -> list[str]:
     trusted = (net_of(entry) for entry in config.relay.trusted_networks)
     shared = (entry.address for entry in neighbourhood.shared)
-    return NetworkSet([*OWN, *trusted, *neighbourhood.gateways, *shared])
+    return [*OWN, *trusted, *neighbourhood.gateways, *shared]
 
 
 def room_of(door: Door, sessions: int) -> int:

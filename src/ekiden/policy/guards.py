@@ -50,6 +50,15 @@ LOGIN_GUESSES: Final = Guard(
     "guard.acted",
     ("limits.guesses",),
 )
+BANS: Final = Guard(
+    "bans",
+    "Who goes on logging in after it was refused for guessing, so many times within an hour, is banned: its address "
+    "(IPv6: /64) finds 587, 465 and POP3 closed, before TLS; never port 25. The next ban lasts twice as long. An "
+    "address whose network (/24, IPv6 /48) anybody logged in from within 90 days is never banned so, nor one that many "
+    "share. `ekiden ban list`, `add` and `remove` show and change bans; they hold within a second.",
+    "ban.set",
+    ("limits.ban_after", "limits.ban_for"),
+)
 ERRORS: Final = Guard(
     "errors",
     "Syntax and sequence errors of a session, then 421.",
@@ -117,6 +126,7 @@ GUARDS: Final = (
     CONNECTIONS_NETWORK,
     CONNECTIONS_TOTAL,
     LOGIN_GUESSES,
+    BANS,
     UNKNOWN_RECIPIENTS,
     ERRORS,
     COMMANDS,

@@ -25,6 +25,9 @@ class Gate(Protocol):
     def enter(self, address: str) -> bytes | None:
         """None: let in. Else what the client hears, where that can be said in the clear."""
 
+    def still_welcome(self, address: str) -> bool:
+        """Of who was let in: whether that holds. Asked when bans have changed; the caller closes."""
+
     def left(self, address: str) -> None: ...
 
     def refused(self, address: str, rule: str, detail: str) -> None:
@@ -43,6 +46,9 @@ class OpenGate:
 
     def enter(self, address: str) -> bytes | None:
         return None
+
+    def still_welcome(self, address: str) -> bool:
+        return True
 
     def left(self, address: str) -> None:
         """Nobody counts."""

@@ -25,4 +25,7 @@ class KnownPairs(Protocol):
 
     async def knows(self, account: str, network: str) -> bool: ...
 
+    async def knows_network(self, network: str) -> bool:
+        """Whether any account came from there lately. Asked seldom, and not remembered."""
+
     def succeeded(self, account: str, network: str) -> None: ...

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from ekiden.accounts.bans import BanBook
 from ekiden.config.model import DoorRules, Doors, Limits, Relay
 from ekiden.model.door import Door
 from ekiden.model.events import DoorRefused, DoorWrong
 from ekiden.policy.networks import NetworkSet
+from ekiden.ports.bans import Ban
 from ekiden.session.crowd import Crowd
 from ekiden.session.gate import DoorGate
 from ekiden.session.guard_report import GuardReport
 from ekiden.session.knocks import KnockBook
+from ekiden.storage.memory.bans import MemoryBans
+from ekiden.storage.memory.known_pairs import MemoryKnownPairs
 from ekiden.storage.memory.tally import MemoryTally
 from tests.fakes.clock import FakeClock
 from tests.fakes.doors import Hall, say
@@ -53,6 +57,41 @@ def test_who_has_too_many_connections_is_told_at_every_door(door: Door, refusal:
     assert first.enter("203.0.113.1") == refusal
     second.left("203.0.113.1")
     assert first.enter("203.0.113.1") is None
+
+
+async def banning(door: Door) -> tuple[DoorGate, CollectingSink]:
+    clock, events, store = FakeClock(), CollectingSink(), MemoryBans()
+    tally = MemoryTally(clock)
+    bans = BanBook(store, tally, MemoryKnownPairs(), clock, events)
+    for network in ("203.0.113.0/24", "198.51.100.7/32"):
+        await store.put(Ban(network, clock.now(), None, "root"))
+    made = DoorGate(door, RULES, KnockBook(clock, events), None, bans)
+    assert made.enter("203.0.113.1") is None
+    bans.refresh()
+    return made, events
+
+
+@pytest.mark.parametrize(
+    ("door", "refusal"),
+    [
+        (Door.SUBMISSIONS, b"421 4.7.0 Logins from your address are refused for now\r\n"),
+        (Door.POP3, b"-ERR [SYS/TEMP] Logins from your address are refused for now\r\n"),
+    ],
+)
+async def test_who_is_banned_is_kept_from_doors_with_a_login(door: Door, refusal: bytes) -> None:
+    made, events = await banning(door)
+    assert made.enter("203.0.113.1") == refusal
+    assert not made.still_welcome("203.0.113.1"), "nor may it stay"
+    assert made.enter("203.0.114.1") is None
+    assert made.enter("198.51.100.7") is None, "a listed proxy speaks for everybody"
+    assert events.one(DoorRefused).rule == "banned"
+
+
+async def test_mail_on_port_25_is_never_banned() -> None:
+    made, events = await banning(Door.RELAY)
+    assert made.enter("203.0.113.1") is None
+    assert made.still_welcome("203.0.113.1")
+    assert events.of(DoorRefused) == []
 
 
 def test_what_who_speaks_in_the_clear_is_told() -> None:

@@ -13,6 +13,9 @@ class MemoryKnownPairs:
     async def knows(self, account: str, network: str) -> bool:
         return (account, network) in self.pairs
 
+    async def knows_network(self, network: str) -> bool:
+        return any(known == network for _, known in self.pairs)
+
     def succeeded(self, account: str, network: str) -> None:
         self.pairs.add((account, network))
 

@@ -39,6 +39,7 @@ STEPS: Final = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX known_pair_by_day ON known_pair (day)",
     ),
+    ("CREATE INDEX known_pair_by_network ON known_pair (network, day)",),
 )
 SECRET_OCTETS: Final = 32
 DAY: Final = 86_400
@@ -81,6 +82,18 @@ class SqliteKnownPairs:
         if pair not in self._waiting:  # else it succeeded while we read
             _keep(self._believed, pair, (known, now + (BELIEVED_KNOWN if known else BELIEVED_UNKNOWN)))
         return known
+
+    async def knows_network(self, network: str) -> bool:
+        if any(waiting == network for _, waiting in self._waiting):
+            return True
+        question = "SELECT 1 FROM known_pair WHERE network = ? AND day > ?"
+        values = (network, self._today() - KNOWN_DAYS)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, lambda: self._connection.execute(question, values).get is not None
+            )
+        except (apsw.Error, RuntimeError):  # rule 3
+            return False
 
     def succeeded(self, account: str, network: str) -> None:
         pair, today = (account, network), self._today()
