@@ -12,7 +12,7 @@ _KEYS: Final = {"door": "doors", "account": "accounts", "site": "ways out", "rul
 #: What to look at first.
 _LOOK: Final = {
     "letters.in": "ekiden watch; ekiden events --since 2h; accounts that hand in much: see `ekiden queue list`",
-    "sent": "ekiden queue shape; ekiden events --since 2h",
+    "letters.out": "ekiden queue shape; ekiden events --since 2h",
     "bounced": "ekiden queue shape; a list with dead addresses, or a stolen password: ekiden events --name 'login.*'",
     "refused": "ekiden events --name 'recipient.refused' --since 2h",
     "logins.failed": "ekiden events --name 'login.failed' --since 2h; ekiden watch shows the networks",

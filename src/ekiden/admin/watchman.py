@@ -10,16 +10,18 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from ekiden.admin.anomaly_text import anomaly_letter
+from ekiden.message.notice import Notice
 from ekiden.model.events import AnomalyFound
 from ekiden.model.measures import UP, WATCHED, Measure
 from ekiden.policy.anomaly import DAY_HOURS, HOUR, MIN_DAYS, Anomaly, compared_hours, judge
 from ekiden.ports.clock import Clock
 from ekiden.ports.counts import CountStore
 from ekiden.ports.events import EventSink
+from ekiden.spool.notices import DAY
 
 #: Minutes of an hour that the server must have been up: to be compared with, and to be told that something fell.
 UP_ENOUGH: Final = 30
@@ -28,26 +30,25 @@ UP_WHOLE: Final = 55
 NAMED: Final = 5
 
 
-class Postmaster(Protocol):
-    """Who gets the mail."""
+class Letters(Protocol):
+    """`spool.notices.Notices`."""
 
-    def write(self, kind: str, subject: str, text: str) -> Awaitable[object]:
-        """One a day and kind at most; raises nothing that is expected."""
+    def tell(self, notice: Notice, *, every: float = 0.0) -> Awaitable[bool]: ...
 
 
 class Watchman:
-    """`postmaster` None: only events are told."""
+    """`letters`: who writes to the postmaster; None: nobody wants it."""
 
     def __init__(
-        self, store: CountStore, events: EventSink, clock: Clock, postmaster: Postmaster | None = None
+        self, store: CountStore, events: EventSink, clock: Clock, letters: Callable[[], Letters | None]
     ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
-        self._postmaster = postmaster
+        self._letters = letters
 
     async def look(self) -> None:
-        """Raises CountsFailed."""
+        """Raises CountsFailed, SpoolFailed."""
         hour = int(self._clock.now() // HOUR)
         first = await self._store.first_hour(UP.name)
         if first is None or hour - first < MIN_DAYS * DAY_HOURS:
@@ -83,6 +84,8 @@ class Watchman:
             top=top,
         )
         self._events.emit(event)
-        if self._postmaster is not None:
-            subject, text = anomaly_letter(event)
-            await self._postmaster.write(f"anomaly.{measure.name}", subject, text)
+        letters = self._letters()
+        if letters is None:
+            return
+        subject, text = anomaly_letter(event)
+        await letters.tell(Notice("anomaly", subject, text, about=measure.name), every=DAY)

@@ -26,6 +26,7 @@ from ekiden.model.measures import QUEUE, UP
 from ekiden.policy.anomaly import HOUR
 from ekiden.ports.counts import CountsFailed, LiveRow
 from ekiden.ports.spool import SpoolFailed
+from ekiden.spool.notices import Notices
 from ekiden.storage.machine.board import BoardWriter
 from ekiden.storage.machine.locks import ByteLocks
 from ekiden.telemetry.counts import SECONDS, LiveCounts
@@ -46,7 +47,7 @@ class Watching:
         folder = Path(config.data_dir, WATCH_FOLDER)
         self._board = BoardWriter(folder, worker)
         self._locks = ByteLocks(folder / "duty.lock")
-        self._watchman = Watchman(self._store, works.events, works.clock)
+        self._watchman = Watchman(self._store, works.events, works.clock, self._letters)
         self._ticks = 0
         self._is_writing = False
         self._is_closed = False
@@ -94,6 +95,9 @@ class Watching:
             self._failed(error)
         finally:
             self._is_writing = False
+
+    def _letters(self) -> Notices | None:
+        return self._works.notices if self._works.config.watch.anomaly_mail else None
 
     async def _flush(self, hour: int) -> bool:
         """False: the store failed."""

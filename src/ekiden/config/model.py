@@ -431,6 +431,16 @@ class Events(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = 512 * 1024**2
 
 
+class Watch(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    anomaly_mail: Annotated[
+        bool,
+        doc(
+            "Write to the postmaster when an hour has far more of something than usual, or mail stops: once a day for "
+            "each kind at most. The event anomaly.found comes all the same."
+        ),
+    ] = True
+
+
 class Log(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     file: Annotated[Path, doc('Where the log goes, one JSON object a line; "-" is standard output.')] = "-"
 
@@ -486,6 +496,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     limits: Limits = Limits()
     history: History = History()
     events: Events = Events()
+    watch: Watch = Watch()
     log: Log = Log()
 
 

@@ -472,9 +472,10 @@ class EventRepeated(Event, tag="event.repeated", kw_only=True):
 
 class AnomalyFound(Event, tag="anomaly.found", kw_only=True):
     """An hour has far more of something than the same hour of the last weeks, or far too little of it (`fell`).
-    `measure`: letters.in, sent, bounced, refused, logins.failed or queue; `hour`: when it began, in seconds since 1970;
-    `count`: of it, as far as it went; `usual`: the median of the `compared` hours, which had `least` to `most`;
-    `deviation` and `bound`: see the page on watching. `top`: the keys with the most. Once an hour and measure."""
+    `measure`: letters.in, letters.out, bounced, refused, logins.failed or queue; `hour`: when it began, in seconds
+    since 1970; `count`: of it, as far as it went; `usual`: the median of the `compared` hours, which had `least` to
+    `most`; `deviation`: how far such hours are from it; `bound`: from where on it is told. `top`: the keys with the
+    most. Once an hour and measure."""
 
     measure: str
     hour: int

@@ -1,7 +1,7 @@
 """What is counted, by what, and which of it is watched for anomalies: the one list of measures.
 
 Rules
-1. A measure has keys of one kind (a door, an account, a rule, a network's site). Who counts bounds how many there are:
+1. A measure has keys of one kind (a door, an account, a rule, a next hop). Who counts bounds how many there are:
    what does not fit is counted under `OTHER`, so that totals are always right.
 2. Names are stable: they stand in the store, in `anomaly.found` and in `ekiden watch --json`.
 
@@ -30,7 +30,7 @@ class Measure(NamedTuple):
 SESSIONS: Final = Measure("sessions", "door", "sessions that ended")
 LETTERS_IN: Final = Measure("letters.in", "door", "letters taken", floor=100, falls=True)
 LETTERS_OF: Final = Measure("letters.of", "account", "letters handed in")
-SENT: Final = Measure("sent", "site", "recipients reached", floor=100)
+LETTERS_OUT: Final = Measure("letters.out", "site", "letters brought on their way", floor=100)
 BOUNCED: Final = Measure("bounced", "site", "recipients that failed for good", floor=20)
 DELAYED: Final = Measure("delayed", "site", "recipients put off by other servers")
 REFUSED: Final = Measure("refused", "rule", "refusals", floor=100)
@@ -46,7 +46,7 @@ MEASURES: Final = (
     SESSIONS,
     LETTERS_IN,
     LETTERS_OF,
-    SENT,
+    LETTERS_OUT,
     BOUNCED,
     DELAYED,
     REFUSED,

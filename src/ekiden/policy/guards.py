@@ -120,6 +120,15 @@ FIRST_TIME_RECIPIENTS: Final = Guard(
     ("profile",),
 )
 
+ANOMALIES: Final = Guard(
+    "anomalies",
+    "Refuses nobody: an hour with far more refusals, failed logins, bounces, waiting letters or mail than the same "
+    "hour of the last weeks is told, and so is mail that stops. It needs two weeks to know what is usual. The "
+    "postmaster gets a mail, once a day for each kind at most.",
+    "anomaly.found",
+    ("watch.anomaly_mail",),
+)
+
 GUARDS: Final = (
     RELAY,
     CONNECTIONS_ADDRESS,
@@ -135,4 +144,5 @@ GUARDS: Final = (
     FIRST_TIME_RECIPIENTS,
     SIZE,
     HOPS,
+    ANOMALIES,
 )

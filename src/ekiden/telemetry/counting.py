@@ -19,12 +19,6 @@ from ekiden.telemetry.guessers import Guessers
 
 #: The `door` of letters that came by none.
 NO_DOOR: Final = "own"
-_OUTCOMES: Final = {
-    OutcomeKind.DELIVERED.value: measures.SENT,
-    OutcomeKind.RELAYED.value: measures.SENT,
-    OutcomeKind.FAILED.value: measures.BOUNCED,
-    OutcomeKind.DELAYED.value: measures.DELAYED,
-}
 
 
 class CountingSink:
@@ -54,10 +48,13 @@ def _letter_accepted(counts: Counts, event: events.LetterAccepted) -> None:
 
 
 def _attempted(counts: Counts, event: events.AttemptFinished | events.AttemptSkipped) -> None:
-    for kind, recipients in event.outcomes.items():
-        measure = _OUTCOMES.get(kind)
-        if measure is not None:
-            counts.add(measure, event.next_hop, recipients)
+    outcomes = event.outcomes
+    if OutcomeKind.RELAYED in outcomes or OutcomeKind.DELIVERED in outcomes:
+        counts.add(measures.LETTERS_OUT, event.next_hop)
+    if failed := outcomes.get(OutcomeKind.FAILED):
+        counts.add(measures.BOUNCED, event.next_hop, failed)
+    if delayed := outcomes.get(OutcomeKind.DELAYED):
+        counts.add(measures.DELAYED, event.next_hop, delayed)
 
 
 def _login_succeeded(counts: Counts, event: events.LoginSucceeded) -> None:

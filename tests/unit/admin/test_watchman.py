@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ekiden.admin.watchman import Watchman
+from ekiden.message.notice import Notice
 from ekiden.model.events import AnomalyFound
 from ekiden.policy.anomaly import HOUR, WEEK_HOURS
+from ekiden.spool.notices import DAY
 from ekiden.storage.memory.counts import MemoryCounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.events import CollectingSink
@@ -16,13 +18,15 @@ START = 1_767_225_600 // HOUR
 
 
 class Letters:
-    """`admin.watchman.Postmaster`; one a day and kind is the real one's business."""
+    """`spool.notices.Notices` as far as it matters here; that there is one a day is the real one's business."""
 
     def __init__(self) -> None:
-        self.written: list[tuple[str, str, str]] = []
+        self.written: list[Notice] = []
 
-    async def write(self, kind: str, subject: str, text: str) -> None:
-        self.written.append((kind, subject, text))
+    async def tell(self, notice: Notice, *, every: float = 0.0) -> bool:
+        assert every == DAY
+        self.written.append(notice)
+        return True
 
 
 class House:
@@ -31,7 +35,8 @@ class House:
         self.events = CollectingSink()
         self.clock = FakeClock(float(START * HOUR))
         self.letters = Letters()
-        self.man = Watchman(self.store, self.events, self.clock, self.letters)
+        self.wants_mail = True
+        self.man = Watchman(self.store, self.events, self.clock, lambda: self.letters if self.wants_mail else None)
 
     async def weeks(self, weeks: float, measure: str = "logins.failed", count: int = 4, up: int = 60) -> None:
         """Counts of each hour, and the clock at the first minute behind them."""
@@ -60,11 +65,10 @@ async def test_a_storm_of_guesses_is_told_within_its_hour_and_once() -> None:
     assert (event.measure, event.count, event.usual, event.bound, event.fell) == ("logins.failed", 55, 4.0, 50, False)
     assert event.top == {"alice": 30, "bob": 25}
     assert event.hour == int(house.clock.now() // HOUR) * HOUR
-    ((kind, subject, text),) = house.letters.written
-    assert kind == "anomaly.logins.failed"
-    assert "55" in subject
-    assert "usually 4" in subject
-    assert "30  alice" in text
+    (letter,) = house.letters.written
+    assert (letter.kind, letter.about, letter.to) == ("anomaly", "logins.failed", "")
+    assert letter.subject == "Far more logins refused than usual: 55 (usually 4)"
+    assert "30  alice" in letter.text
     house.clock.advance(HOUR)
     await house.now("logins.failed", alice=300)
     await house.man.look()
@@ -99,7 +103,7 @@ async def test_mail_that_stops_is_told_when_the_hour_is_over() -> None:
     await house.man.look()
     event = house.events.one(AnomalyFound)
     assert (event.measure, event.count, event.fell) == ("letters.in", 2, True)
-    assert "fewer" in house.letters.written[0][1]
+    assert "fewer" in house.letters.written[0].subject
 
 
 async def test_an_hour_of_which_we_saw_half_did_not_fall() -> None:
@@ -123,10 +127,11 @@ async def test_a_queue_that_grows_is_told_without_keys() -> None:
     assert (event.measure, event.count, event.usual, event.top) == ("queue", 60, 20.0, {})
 
 
-async def test_without_a_postmaster_the_event_is_there() -> None:
+async def test_who_wants_no_mail_has_the_event() -> None:
     house = House()
+    house.wants_mail = False
     await house.weeks(3)
     await house.now("logins.failed", alice=5000)
-    await Watchman(house.store, house.events, house.clock).look()
+    await house.man.look()
     assert len(house.found()) == 1
     assert house.letters.written == []

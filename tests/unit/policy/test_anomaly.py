@@ -69,6 +69,6 @@ def test_only_what_may_fall_falls() -> None:
 
 def test_the_measures_that_the_issue_names_are_watched() -> None:
     assert {measure.name for measure in WATCHED} == {
-        "letters.in", "sent", "bounced", "refused", "logins.failed", "queue",
+        "letters.in", "letters.out", "bounced", "refused", "logins.failed", "queue",
     }  # fmt: skip
     assert len({measure.name for measure in MEASURES}) == len(MEASURES)

@@ -119,7 +119,7 @@ REFUSAL = {"session": "s", "door": "relay", "client": "192.0.2.1", "reverse_path
                 letter="l", leg=1, attempt=1, next_hop="mx:far.test",
                 outcomes={"relayed": 2, "delivered": 1, "failed": 4, "delayed": 5, "expanded": 1},
             ),
-            {"sent": {"mx:far.test": 3}, "bounced": {"mx:far.test": 4}, "delayed": {"mx:far.test": 5}},
+            {"letters.out": {"mx:far.test": 1}, "bounced": {"mx:far.test": 4}, "delayed": {"mx:far.test": 5}},
         ),
         (
             events.AttemptSkipped(letter="l", leg=1, next_hop="mx:far.test", outcomes={"failed": 1}),
