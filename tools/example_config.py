@@ -84,6 +84,7 @@ TABLES = {
     "limits": "What one letter, session or worker may take.",
     "history": "What `ekiden trace` can tell about letters that are gone.",
     "events": "What `ekiden events` can tell: logins, refusals, changes.",
+    "watch": "What `ekiden watch` shows needs no keys; this is about hours that are far from usual.",
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.

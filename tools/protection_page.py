@@ -37,7 +37,7 @@ def render() -> str:
 
 
 def _row(guard: Guard) -> str:
-    return f"| [{guard.name}](#{guard.name}) | {_default(guard) or 'on'} | {_event(guard)} |"
+    return f"| [{guard.name}](#{guard.name}) | {default(guard)} | {_event(guard)} |"
 
 
 def _section(guard: Guard) -> str:
@@ -48,23 +48,30 @@ def _section(guard: Guard) -> str:
 
 
 def _changed(key: str) -> str:
-    return f"Changed by `{key}` (default: {_value(key)})."
+    return f"Changed by `{key}` (default: {_shown(value_of(key))})."
 
 
-def _default(guard: Guard) -> str:
-    return ", ".join(_value(key) for key in guard.keys if key.startswith("limits."))
+def default(guard: Guard) -> str:
+    """The numbers and switches among its keys; lists and names (networks, profiles) do not fit a table."""
+    return ", ".join(_shown(value) for key in guard.keys if isinstance(value := value_of(key), (int, float))) or "on"
 
 
 def _event(guard: Guard) -> str:
     return f"[`{guard.event}`](events.md#{guard.event.replace('.', '')})" if guard.event else "–"
 
 
-def _value(key: str) -> str:
+def value_of(key: str) -> Any:
     """The default of `section.key`. Raises AttributeError for a key that is not there."""
     value: Any = msgspec.convert({"hostname": "-", "data_dir": "-"}, Config)
     for name in key.split("."):
         value = getattr(value, name)
-    if isinstance(value, int) and not isinstance(value, bool):
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int):
         return f"{value // _MIB} MiB" if value and not value % _MIB else f"{value:,}"
     if isinstance(value, float):
         return _duration(value)
