@@ -81,6 +81,11 @@ HELD = Cause(
 #: The usual ones, in the order of the page.
 CAUSES: Final = (REFUSED, FULL, SILENT, RESTING, DNS, TLS, LOGIN, LIMITS, SUSPENDED, HELD)
 
+BLOCKED = Cause(
+    "blocked",
+    "this network blocks port 25",
+    "let `[delivery.detour]` name your provider's server, or ask the provider to open port 25 (docs/op25b.md)",
+)
 TURN = Cause(
     "turn",
     "its turn has not come",
@@ -137,8 +142,8 @@ def error_of(leg: Leg) -> str:
 
 
 def state_of(leg: Leg, known: Hindrances, now: float) -> str:
-    """In a word: `held`, `being tried`, `suspended`, `resting`, `limited` (its site is), `crowded` (the server
-    is), `due` or `waiting`."""
+    """In a word: `held`, `being tried`, `suspended`, `blocked`, `resting`, `limited` (its site is), `crowded` (the
+    server is), `due` or `waiting`."""
     if leg.state is LegState.HELD:
         return "held"
     if leg.state is LegState.CLAIMED or leg.next_attempt is None:
@@ -147,6 +152,8 @@ def state_of(leg: Leg, known: Hindrances, now: float) -> str:
     state = site.state if site is not None else ""
     if state == "suspended" or known.suspension_of(leg.next_hop, now) is not None:
         return "suspended"
+    if state == "blocked":
+        return "blocked"
     if site is not None and state == "resting" and leg.next_attempt - _SLACK <= (site.until or 0.0) > now:
         return "resting"
     if state in _NO_CONNECTION and (leg.next_attempt <= now or not leg.attempts):
@@ -162,6 +169,8 @@ def cause_of(leg: Leg, known: Hindrances, now: float) -> Cause | None:
             return HELD
         case "suspended":
             return SUSPENDED
+        case "blocked":
+            return BLOCKED
         case "being tried":
             site = known.site_of(leg.next_hop)
             return _NO_CONNECTION.get(site.state) if site is not None else None
@@ -180,6 +189,8 @@ def judge(error: str) -> Cause:
     """An outcome's summary, such as `451 4.7.1 greylisted`."""
     _, _, text = error.partition(" ")
     status = text.partition(" ")[0]
+    if "this network blocks port 25" in text:
+        return BLOCKED
     if status.startswith(("4.3.", "4.2.0")) and any(words in text for words in _OUR_FAULTS):
         return OURS
     if any(words in text for words in _OUR_LOGIN):

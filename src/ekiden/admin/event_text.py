@@ -20,6 +20,7 @@ from ekiden.admin.anomaly_text import anomaly_sentence
 from ekiden.model import events
 from ekiden.model.door import DOORS, Door
 from ekiden.model.events import Event
+from ekiden.model.road_block import TROUBLES, Trouble
 
 #: `reason` of `login.failed`, in words.
 LOGIN_REASONS: Final = {
@@ -265,6 +266,25 @@ def _site_state(e: events.SiteState) -> str:
     return f"the site {e.site} {states.get(e.what, e.what)}{_why(e.reason)}"
 
 
+def _road_blocked(e: events.RoadBlocked) -> str:
+    kind = TROUBLES.get(Trouble(e.kind), e.kind) if e.kind in {known.value for known in Trouble} else e.kind
+    then = f"letters go through {', '.join(e.detour)}" if e.detour else "letters wait (docs/op25b.md)"
+    return f"this network blocks port 25: connections over {e.family} {kind}; {then}"
+
+
+def _road_open(e: events.RoadOpen) -> str:
+    return f"port 25 is open again over {e.family}, and letters go directly{_why(e.host)}"
+
+
+def _road_examined(e: events.RoadExamined) -> str:
+    return f"several sites failed alike over {e.family}, but port 25 is not found blocked: {e.finding}"
+
+
+def _detour_refused(e: events.DetourRefused) -> str:
+    who = f"{_path(e.reverse_path)} as a sender of ours"
+    return f"the letter {e.letter} is held, for {e.remote} does not take {who}: {e.reply}"
+
+
 def _report_made(e: events.ReportMade) -> str:
     return f"told {_path(e.to)} that the letter {e.letter} is {e.kind} (report {e.report})"
 
@@ -362,6 +382,10 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.PossibleDuplicate: _possible_duplicate,
     events.ClaimsFreed: _claims_freed,
     events.SiteState: _site_state,
+    events.RoadBlocked: _road_blocked,
+    events.RoadOpen: _road_open,
+    events.RoadExamined: _road_examined,
+    events.DetourRefused: _detour_refused,
     events.ReportMade: _report_made,
     events.NoticeSent: _notice_sent,
     events.ReportWithheld: _report_withheld,

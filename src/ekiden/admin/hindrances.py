@@ -19,7 +19,7 @@ from ekiden.admin.sites import next_hop_of, suspension_of
 from ekiden.ports.spool import SiteStatus, Suspension
 
 #: The best first.
-_SEVERITY: Final = ("crowded", "limits", "slots", "resting", "suspended")
+_SEVERITY: Final = ("crowded", "limits", "slots", "resting", "blocked", "suspended")
 
 
 class Hindrances:

@@ -44,6 +44,7 @@ from ekiden.app.stores import (
     open_hasher,
     open_known_pairs,
     open_known_recipients,
+    open_road,
     open_slots,
     open_spool,
     open_sts,
@@ -174,6 +175,8 @@ class Works:
             slots=self.slots,
             wakeup=self.bell,
             sts=StsPolicies(self._resolver, self.sts_fetcher, self.sts_memory, self.clock, self._sts_failed),
+            road=open_road(self.config),
+            notices=self.notices,
             workers=self.config.workers or os.cpu_count() or 1,
             connections=outbound_connections(_descriptors(), self.config.limits.sessions),
         )

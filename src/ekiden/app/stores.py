@@ -43,6 +43,7 @@ from ekiden.ports.tally import Tally
 if TYPE_CHECKING:
     from ekiden.ports.counts import LiveBoard
     from ekiden.ports.event_store import EventStore
+    from ekiden.storage.machine.road_file import RoadFile
     from ekiden.storage.machine.slots import MachineSlots
     from ekiden.storage.machine.tally_memory import TallyMemory
     from ekiden.storage.memory.spool import MemorySpool
@@ -59,6 +60,7 @@ LOGINS_FILE: Final = "logins.db"
 RECIPIENTS_FILE: Final = "recipients.db"
 BANS_FILE: Final = "bans.db"
 STS_FILE: Final = "sts.db"
+ROAD_FILE: Final = "road.json"
 GUARDS_FILE: Final = "guards.db"
 SPOOL_FOLDER: Final = "spool"
 SLOTS_FOLDER: Final = "slots"
@@ -196,6 +198,13 @@ def open_guard_file(config: Config) -> SqliteGuardFile:
         from ekiden.storage.sqlite.guard_file import SqliteGuardFile
 
         return SqliteGuardFile(path)
+
+
+def open_road(config: Config) -> RoadFile:
+    """What is known of the road to port 25, for workers and for commands. Opens nothing."""
+    from ekiden.storage.machine.road_file import RoadFile
+
+    return RoadFile(Path(config.data_dir, ROAD_FILE))
 
 
 def open_breached(config: Config) -> BreachedPasswords | None:

@@ -33,9 +33,10 @@ def site_text(site: str) -> str:
 
 
 def due_text(leg: Leg, known: Hindrances, now: float) -> str:
-    """When a leg is tried: `in 12m`, `now`, `being tried`, `held`, `suspended`, `rests, in 9m`, `in line`."""
+    """When a leg is tried: `in 12m`, `now`, `being tried`, `held`, `suspended`, `blocked`, `in line`, or
+    `rests, in 9m`."""
     state = state_of(leg, known, now)
-    if state in ("held", "being tried", "suspended"):
+    if state in ("held", "being tried", "suspended", "blocked"):
         return state
     if state == "limited":
         return "in line"
@@ -59,6 +60,8 @@ def why_text(leg: Leg, known: Hindrances, now: float) -> str:
             if suspension is not None:
                 return f"{title}: {suspension_text(suspension)}; it goes when that ends"
             return f"{title}: {site.site}: {site.reason}; it goes when that ends" if site is not None else title
+        case "blocked":
+            return f"{site.reason}; it goes when port 25 is open, or by a detour" if site is not None else title
         case "limited" | "crowded":
             return f"{title}: {site.reason}" if site is not None else title
         case "resting" if site is not None:
@@ -98,9 +101,9 @@ def site_row(status: SiteStatus, waiting: int, now: float) -> tuple[str, ...]:
 
 
 def site_json(status: SiteStatus, waiting: int) -> dict[str, Any]:
-    """`state`: resting, suspended, slots (other workers have them), limits, crowded (the
-    worker has no connection left). `connections`: at once, at most; null: not
-    known. `waiting`: legs of `next_hops`."""
+    """`state`: resting, suspended, blocked (port 25 is, by this network), slots (other workers have them), limits,
+    crowded (the worker has no connection left). `connections`: at once, at most; null: not known. `waiting`: legs of
+    `next_hops`."""
     return {
         "site": status.site,
         "state": status.state,

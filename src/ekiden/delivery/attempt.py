@@ -26,14 +26,28 @@ from ekiden.ports.spool import Claim
 RECIPIENTS: Final = 100
 #: How often a transaction that was surely not taken is sent again at once before it is delayed.
 IMMEDIATE_RETRIES: Final = 2
+#: Of a letter that waits for a person (RFC 3463 §3.8: other or undefined policy status).
+HELD_STATUS: Final = "4.7.0"
 
 
 class Attempt:
     """`outcomes`: by index of the leg's recipients, None while undecided. `batch`: the indexes under way.
 
-    `started`: monotonic seconds, 0.0 before it was first sent. `retries`: see rule 3."""
+    `started`: monotonic seconds, 0.0 before it was first sent. `retries`: see rule 3. `hold_reason`: what is
+    delayed of it is held for a person, '' if it is tried again."""
 
-    __slots__ = ("batch", "claim", "ipv6_refusals", "outcomes", "remote", "retries", "started", "tls", "where")
+    __slots__ = (
+        "batch",
+        "claim",
+        "hold_reason",
+        "ipv6_refusals",
+        "outcomes",
+        "remote",
+        "retries",
+        "started",
+        "tls",
+        "where",
+    )
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
@@ -42,6 +56,7 @@ class Attempt:
         self.started = 0.0
         self.retries = 0
         self.ipv6_refusals = 0
+        self.hold_reason = ""
         self.remote = ""
         self.tls = ""
         self.where = ""
@@ -69,12 +84,21 @@ class Attempt:
         again at once (`again`, by index, and too many) stay undecided."""
         some_taken = len(replies) > 1 and any(reply.is_positive for reply in replies)
         for index, reply in zip(self.batch, replies, strict=True):
-            if index in again or (some_taken and is_too_many(reply)):
+            if index in again or (some_taken and is_too_many(reply)) or self._is_held(index):
                 continue
             self.outcomes[index] = outcome_of(
                 self.claim.leg.recipients[index].forward_path, reply, self.remote, self.tls, dsn=dsn
             )
         self.batch = ()
+
+    def hold(self, replies: Sequence[Reply], wanted: Collection[int], reason: str) -> None:
+        """Recipients of the batch (`wanted`: their places in it) that were refused for good, but are not to fail."""
+        self.hold_reason = reason
+        for place in wanted:
+            index, reply = self.batch[place], replies[place]
+            path = self.claim.leg.recipients[index].forward_path
+            text = f"{reply} (held: {reason})"
+            self.outcomes[index] = Outcome(path, OutcomeKind.DELAYED, 451, HELD_STATUS, text, self.remote, self.tls)
 
     def decide_rest(self, kind: OutcomeKind, code: int, status: str, text: str, remote: str = "") -> None:
         """The same outcome for everybody who is undecided."""
@@ -83,6 +107,9 @@ class Attempt:
                 path = self.claim.leg.recipients[index].forward_path
                 self.outcomes[index] = Outcome(path, kind, code, status, text, remote, self.tls if remote else "")
         self.batch = ()
+
+    def _is_held(self, index: int) -> bool:
+        return bool(self.hold_reason) and self.outcomes[index] is not None
 
     def take_known(self, replies: Sequence[Reply | None]) -> None:
         """The session ended in the midst: what is known of the batch holds, such as a 550 to one RCPT."""

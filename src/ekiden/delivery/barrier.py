@@ -5,6 +5,7 @@ RESTING     it failed as a whole: left alone until a time (`policy.rest`)
 PROBED      the rest is over: one letter tries, on one connection
 SLOTS       all connections it may have are elsewhere (other workers)
 SUSPENDED   a person said so
+BLOCKED     this network blocks port 25 (`road_watch`)
 
 A site that was barred by something else rests or is probed afterwards if it had failed before. Times: monotonic
 seconds. Changed by `site` only.
@@ -27,6 +28,13 @@ class Bar(Enum):
     PROBED = "probed"
     SLOTS = "slots"
     SUSPENDED = "suspended"
+    BLOCKED = "blocked"
+
+
+#: Bars from outside: what the site itself does changes nothing.
+_FROM_OUTSIDE: Final = (Bar.SUSPENDED, Bar.BLOCKED)
+#: RFC 3463 §3.5: no answer from host.
+_UNREACHED: Final = "4.4.1"
 
 
 class NotNow(NamedTuple):
@@ -67,6 +75,8 @@ class Barrier:
                 status = CONGESTED
             case Bar.SUSPENDED:
                 status = CLOSED
+            case Bar.BLOCKED:
+                status = _UNREACHED
             case _:
                 status = self._rest.reason.partition(" ")[2].partition(" ")[0]
         return NotNow(status, self.reason)
@@ -86,7 +96,7 @@ class Barrier:
 
     def fail(self, reason: str, now: float, jitter: float) -> None:
         seconds = self._rest.fail(reason, now, jitter)
-        if self.bar is not Bar.SUSPENDED:
+        if self.bar not in _FROM_OUTSIDE:
             self.bar = Bar.RESTING
             self.reason = f"the site rests for {seconds:.0f} s; the last failure: {reason}"
 
@@ -97,21 +107,22 @@ class Barrier:
     def works(self) -> bool:
         """A session came about. True if that changes something."""
         rested = self._rest.end()
-        if self.bar in (Bar.SUSPENDED, Bar.NONE):
+        if self.bar is Bar.NONE or self.bar in _FROM_OUTSIDE:
             return rested
         self.bar, self.reason = Bar.NONE, ""
         return True
 
     def lacks_slot(self) -> None:
-        if self.bar is not Bar.SUSPENDED:
+        if self.bar not in _FROM_OUTSIDE:
             self.bar = Bar.SLOTS
             self.reason = "all connections that the site may have are in use by other workers"
 
     def found_slot(self) -> None:
         self._set_after()
 
-    def suspend(self, reason: str) -> None:
-        self.bar = Bar.SUSPENDED
+    def suspend(self, reason: str, bar: Bar = Bar.SUSPENDED) -> None:
+        """`bar`: SUSPENDED or BLOCKED."""
+        self.bar = bar
         self.reason = reason
 
     def resume(self, now: float) -> None:

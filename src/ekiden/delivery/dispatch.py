@@ -35,6 +35,7 @@ from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.noticeboard import Noticeboard
 from ekiden.delivery.opening import Opener
 from ekiden.delivery.road import Credentials
+from ekiden.delivery.road_watch import RoadWatch
 from ekiden.delivery.routing import Routing
 from ekiden.delivery.schedule import Scheduler
 from ekiden.delivery.settle import Settler
@@ -76,6 +77,7 @@ class Delivery:
         self._memory = HostMemory()
         self._proven: dict[str, float] = {}
         self._ways = Ways(nudge=self.nudge, told=self._tell_barred)
+        self._watch = RoadWatch(tools, self._faults, self._tasks.spawn, changed=self._ways.road_changed)
         self._scheduler = Scheduler(
             tools.spool, tools.window, tools.clock, self._faults, self._take_stored, self._avoid
         )
@@ -102,7 +104,9 @@ class Delivery:
     # -- lifecycle ---------------------------------------------------------------------------------------------------
 
     async def prepare(self) -> None:
-        """Before `start`: what people suspended before we lived, so that a restart sends them nothing."""
+        """Before `start`: what people suspended before we lived, so that a restart sends them nothing; and whether port
+        25 is known to be blocked."""
+        self._watch.read()
         try:
             await self._read_suspensions()
         except SpoolFailed as error:
@@ -123,6 +127,7 @@ class Delivery:
         if not self._draining:
             self._tell_delays(now)
             self._noticeboard.tick(self._ways.sites(), now)
+            self._watch.tick()
             if self._reading is None or self._reading.done():
                 self._reading = self._tasks.spawn(self._read_orders(), "delivery.orders")
         self._local.tick()
@@ -191,6 +196,7 @@ class Delivery:
         self._next_hops = NextHops(config)
         self._settler.configure(config, self._next_hops)
         self._local.configure(_home(config))
+        self._watch.configure(config)
         self._ways.configure(config, self._surroundings(config, secrets))
 
     def _surroundings(self, config: Config, secrets: Mapping[str, Credentials]) -> Surroundings:
@@ -204,8 +210,9 @@ class Delivery:
                 tools.events,
                 helo_name=config.hostname,
                 within=config.delivery.connect_timeout,
+                noted=self._watch.note,
             ),
-            routing=Routing(config, secrets, tools.resolver, tools.random, tools.sts),
+            routing=Routing(config, secrets, tools.resolver, tools.random, tools.sts, self._watch.is_blocked),
             clock=tools.clock,
             events=tools.events,
             random=tools.random,
@@ -220,6 +227,7 @@ class Delivery:
             put_back=self._settler.put_back,
             barred=self._ways.barred,
             proven=self._proven,
+            blocked=self._watch.keeps,
         )
 
     def _share(self, connections: int) -> int:
@@ -269,6 +277,8 @@ class Delivery:
             if self._ways.avoid() and self._window.room >= BY_HAND_AT_ONCE:
                 claims = await spool.claim(BY_HAND, BY_HAND_AT_ONCE)
                 self._window.take(claims)
+                if claims:
+                    self._watch.hurry()
                 self._ways.probe(claim.leg.next_hop for claim in claims)
                 self._take_stored(claims)
             self._take_overdue(await self._sweep.step(self._avoid(), self._delivery))

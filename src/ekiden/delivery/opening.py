@@ -26,7 +26,7 @@ from ekiden.delivery.faults import Tasks
 from ekiden.delivery.line import Berth, Line
 from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.road import Host, NoRoad
-from ekiden.delivery.smtp_connection import ConnectionOwner, SmtpConnection
+from ekiden.delivery.smtp_connection import LOST, ConnectionOwner, SmtpConnection
 from ekiden.model.events import Ipv6Refused
 from ekiden.model.reply import Reply
 from ekiden.policy.family import is_about_ipv6
@@ -35,7 +35,7 @@ from ekiden.policy.source import is_ipv6
 from ekiden.ports.clock import Clock
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ConnectFailed, Connector
-from ekiden.proto.smtp.client_events import ClientSettings
+from ekiden.proto.smtp.client_events import ClientSettings, Phase
 
 #: Of a host that no connection came about with (RFC 3463 §3.5: no answer from host).
 UNREACHED: Final = "4.4.1"
@@ -44,9 +44,15 @@ NO_TLS: Final = "4.7.5"
 #: The rate of the site's connections leaves none for now; there are hosts that may work.
 LATER: Final = NoRoad(451, "4.4.5", "the connections a minute are used up")
 
+#: Told what a connection to a host came to: a kind of `ConnectFailed`, `not-smtp` or '' (a mail server answered), and
+#: by which name (`road_watch`).
+Noted = Callable[[Host, str, str], None]
+
 #: Asked before each connection attempt: does the rate of the site's connections allow one?
 Leave = Callable[[], Awaitable[bool]]
 
+#: Of what a peer said that is no SMTP (`proto.smtp.client`).
+GARBAGE_STATUS: Final = "4.5.0"
 #: What is wrong here, and says nothing about the host (RFC 3463 §3.4: system incorrectly configured).
 MISCONFIGURED: Final = "4.3.5"
 
@@ -64,7 +70,9 @@ class Opener:
         *,
         helo_name: str,
         within: float,
+        noted: Noted = lambda host, kind, banner: None,
     ) -> None:
+        self._noted = noted
         self._connector = connector
         self._clock = clock
         self._tasks = tasks
@@ -136,6 +144,8 @@ class Opener:
             await self._connector.connect(host.where, connection, host.tls, within=self._within, source=source.address)
             reply = await line.opened
         except ConnectFailed as error:
+            if host.by_mx:
+                self._noted(host, error.kind, "")
             if error.kind == "source":
                 return _no_source(host, error), False
             is_tls = error.kind == "tls"
@@ -143,7 +153,18 @@ class Opener:
         except BaseException:
             connection.abort()
             raise
+        if host.by_mx:
+            self._noted(host, _kind(reply, connection), connection.host)
         return reply, reply is not None and connection.tls_failed
+
+
+def _kind(reply: Reply | None, connection: SmtpConnection) -> str:
+    """Of a connection that stood. A refusal in SMTP is an answer."""
+    if reply is None or connection.host or reply.status not in (LOST.status, GARBAGE_STATUS):
+        return ""
+    if reply.status == GARBAGE_STATUS:
+        return "not-smtp" if reply.text.endswith(f"(at {Phase.GARBAGE})") else ""
+    return "timeout" if reply.text.startswith("timed out") else "reset"
 
 
 class _WithoutLeave(Exception):

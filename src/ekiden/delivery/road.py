@@ -28,7 +28,8 @@ class Host(NamedTuple):
     `site`: the name of the set of hosts it was found in (`site_name`), the same for all hosts of a road. `source`: from
     which of our addresses. `or_ipv4`: IPv6, in a road that has IPv4 addresses, too. `policy`: what decided how its TLS
     is done, '' for the usual way (`tls_policy`). `is_secure`: DNSSEC proves what led to it. `is_plain`: in the clear,
-    because its TLS failed."""
+    because its TLS failed. `by_mx`: found in the DNS, so a blocked port 25 is in its way. `is_detour`: it takes letters
+    that a blocked port 25 keeps from their hosts."""
 
     where: Endpoint | str
     name: str
@@ -43,6 +44,8 @@ class Host(NamedTuple):
     policy: str = ""
     is_secure: bool = False
     is_plain: bool = False
+    by_mx: bool = False
+    is_detour: bool = False
 
     @property
     def address(self) -> str:

@@ -13,6 +13,9 @@ Rules
    `[[site]]` does not want of them is left out.
 6. How hosts found in the DNS are protected is decided in `tls_policy`.
 7. Each host says from which of our addresses it is reached, and by which name (`policy.source`).
+8. While port 25 is blocked for a family, MX hosts are reached over the other one; where there is none, by the detour,
+   if there is one. Without it the hosts stay as they are, and `ways` keeps their letters. The postmaster's own targets
+   are never touched.
 
 Called by a site when it opens a connection; never per letter.
 """
@@ -20,7 +23,7 @@ Called by a site when it opens a connection; never per letter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import Final
 
@@ -32,6 +35,7 @@ from ekiden.delivery.sts import StsPolicies
 from ekiden.delivery.tls_policy import protect
 from ekiden.model.envelope import MX_PREFIX, ROUTE_PREFIX, VIA_PREFIX
 from ekiden.policy.addresses import may_connect
+from ekiden.policy.detour import DETOUR, detour_route
 from ekiden.policy.mta_sts import StsPolicy
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.route_match import route_name
@@ -58,7 +62,9 @@ class Routing:
         resolver: Resolver,
         random: Random,
         sts: StsPolicies | None = None,
+        is_blocked: Callable[[str], bool] = lambda address: False,
     ) -> None:
+        """`is_blocked`: port 25 is, for MX hosts with addresses of that family (rule 8)."""
         self._resolver = resolver
         self._sts = sts
         self._random = random
@@ -69,6 +75,8 @@ class Routing:
         self._ourselves = Ourselves(config)
         self._config = config
         self._sources = Sources(config)
+        self._is_blocked = is_blocked
+        self._detour = detour_route(config)
 
     async def road(self, key: str) -> Road:
         """`key`: a next-hop key other than `local`. Never empty. Raises ValueError for a key of no known form."""
@@ -96,6 +104,11 @@ class Routing:
         if not fitting:
             wanted = f'[[site]] "{rules.name}" allows {rules.family} alone'
             return NoRoad(451, "4.4.4", f"{', '.join(names)}: no such address, and {wanted}")
+        if key.startswith(MX_PREFIX) and any(self._is_blocked(host.address) for host in fitting):
+            open_ = [host for host in fitting if not self._is_blocked(host.address)]
+            if not open_ and self._detour is not None:
+                return await self._by_detour(self._detour)
+            fitting = open_ or fitting
         route = self._routes.get(key.removeprefix(ROUTE_PREFIX)) if key.startswith(ROUTE_PREFIX) else None
         given = (
             Given(route.source if route else (), f'source of [[route]] "{key.removeprefix(ROUTE_PREFIX)}"'),
@@ -112,6 +125,20 @@ class Routing:
         return [
             host._replace(source=choose(host.address, *given), or_ipv4=has_ipv4 and is_ipv6(host.address))
             for host in road
+        ]
+
+    async def _by_detour(self, detour: Route) -> Road:
+        """Rule 8. How the domain wants its own hosts protected does not count for a server that is not its own."""
+        credentials = self._secrets.get(DETOUR) if detour.username else None
+        if detour.username and credentials is None:
+            return NoRoad(451, "4.3.5", f"the password of {DETOUR} could not be read")
+        hosts = await self._targets(detour, "the detour", credentials)
+        if isinstance(hosts, NoRoad):
+            return hosts
+        given = Given(detour.source, f"source of {DETOUR}")
+        return [
+            host._replace(source=self._sources.choose(host.address, given), is_detour=True)
+            for host in hosts[:ADDRESSES]
         ]
 
     async def _policy(self, domain: str, tls: str) -> StsPolicy | None:
@@ -229,7 +256,9 @@ class Routing:
                     tls = TlsMode(name="" if record.host.startswith("[") else record.host)
                     where = Endpoint(address, self._port)
                     is_secure = secure and answer.secure
-                    hosts.append(Host(where, record.host, tls, opportunistic=True, site=site, is_secure=is_secure))
+                    hosts.append(
+                        Host(where, record.host, tls, opportunistic=True, site=site, is_secure=is_secure, by_mx=True)
+                    )
                 else:
                     forbidden.append(f"{record.host} has the special-purpose address {address}")
         if hosts:

@@ -28,8 +28,17 @@ from ekiden.delivery.faults import Faults
 from ekiden.delivery.report_letter import Stamp, report_letter
 from ekiden.delivery.tools import Tools
 from ekiden.message.dsn import ORIGINAL_LIMIT
+from ekiden.message.notice import Notice
+from ekiden.message.road_notice import sender_refused_notice
 from ekiden.model.envelope import LOCAL, Recipient
-from ekiden.model.events import AttemptFinished, AttemptSkipped, PossibleDuplicate, ReportMade, ReportWithheld
+from ekiden.model.events import (
+    AttemptFinished,
+    AttemptSkipped,
+    DetourRefused,
+    PossibleDuplicate,
+    ReportMade,
+    ReportWithheld,
+)
 from ekiden.model.ids import render_id
 from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.policy import retry
@@ -37,6 +46,8 @@ from ekiden.policy.next_hop import NextHops
 from ekiden.policy.retry import RetrySchedule
 from ekiden.ports.spool import Claim, Record, Report, SpoolFailed
 
+#: At most one notice of a refused sender in so many seconds.
+DAY: Final = 86_400.0
 #: How long a store that failed is left alone before it is asked again, in seconds.
 PAUSE: Final = 5.0
 
@@ -75,6 +86,7 @@ class Settler:
         self._random = tools.random
         self._ids = tools.ids
         self._faults = faults
+        self._notices = tools.notices
         self._spawn = spawn
         self._schedule_of = schedule_of
         self._on_due = on_due
@@ -101,7 +113,7 @@ class Settler:
         recipients = claim.leg.recipients
         assert len(outcomes) == len(recipients), "an attempt was settled before everybody was decided"
         delayed = any(outcome.kind is OutcomeKind.DELAYED for outcome in outcomes)
-        if delayed and retry.is_expired(arrived, now, delivery):
+        if delayed and not attempt.hold_reason and retry.is_expired(arrived, now, delivery):
             outcomes = [_expired(outcome) for outcome in outcomes]
             delayed = False
         unsettled = _Unsettled(Record(claim, outcomes, remote=attempt.remote))
@@ -121,6 +133,7 @@ class Settler:
             unsettled.record.next_attempt = uncounted_until or self._next_attempt(claim, now)
             remaining = _remaining(recipients, outcomes, late=late)
             unsettled.record.remaining = remaining
+            unsettled.record.hold_reason = attempt.hold_reason
             keys = self._next_hops.keys_for(claim.envelope, remaining, claim.leg.attempts + unsettled.record.counts)
             if len(keys) == 1:  # the store passes next hops over, so it must know the one that is meant now
                 unsettled.record.next_hop = keys.pop()
@@ -289,13 +302,32 @@ class Settler:
                 tls=attempt.tls,
                 outcomes=counts,
                 reply=worst.summary,
-                next_attempt=record.next_attempt or 0.0,
+                next_attempt=0.0 if record.hold_reason else record.next_attempt or 0.0,
                 seconds=round(self._clock.monotonic() - attempt.started, 6) if attempt.started else 0.0,
             )
         )
 
         if unanswered:
             self._tell_unanswered(attempt, unanswered, worst.text)
+        if record.hold_reason:
+            self._tell_held(attempt, record)
+
+    def _tell_held(self, attempt: Attempt, record: Record) -> None:
+        """A detour's server refused the sender."""
+        claim, reply = attempt.claim, next(o.text for o in record.outcomes if o.kind is OutcomeKind.DELAYED)
+        letter, sender = render_id(claim.letter), claim.envelope.reverse_path
+        remote = attempt.where or attempt.remote
+        self._events.emit(DetourRefused(letter=letter, reverse_path=sender, remote=remote, reply=reply))
+        self._spawn(self._notify(sender_refused_notice(letter, sender, attempt.remote, reply)), "delivery.notice")
+
+    async def _notify(self, notice: Notice) -> None:
+        """A notice that cannot be stored now is not: the letter is held, and the event was told."""
+        if self._notices is None:
+            return
+        try:
+            await self._notices.tell(notice, every=DAY)
+        except SpoolFailed as error:
+            self._faults.known("delivery.notice", error)
 
     def _tell_skipped(self, record: Record) -> None:
         claim = record.claim

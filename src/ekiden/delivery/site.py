@@ -25,6 +25,7 @@ from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.barrier import CLOSED, Bar, Barrier, NotNow
 from ekiden.delivery.berths import Berths
 from ekiden.delivery.budget import Standing
+from ekiden.delivery.detour_refusal import hold_refused_sender
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.families import leave_ipv6
 from ekiden.delivery.line import Line, limits, line_of, protection
@@ -185,17 +186,17 @@ class Site:
         elif self._berths.heard_ring():
             self._pump()
 
-    def suspend(self, reason: str) -> None:
-        """Nothing more is begun; idempotent."""
-        if self.barrier.bar is not Bar.SUSPENDED:
-            self.barrier.suspend(reason)
+    def suspend(self, reason: str, bar: Bar = Bar.SUSPENDED) -> None:
+        """Nothing more is begun; idempotent. `bar`: SUSPENDED (by a person) or BLOCKED."""
+        if self.barrier.bar is not bar:
+            self.barrier.suspend(reason, bar)
             self._put_back(self._queue.take_all())
             self.close_idle()
             self._around.barred(self)
 
     def resume(self) -> None:
         """Nothing suspends it any more; idempotent."""
-        if self.barrier.bar is Bar.SUSPENDED:
+        if self.barrier.bar in (Bar.SUSPENDED, Bar.BLOCKED):
             self.barrier.resume(self._around.clock.monotonic())
             self._around.barred(self)
 
@@ -462,7 +463,10 @@ class Site:
 
     def on_transaction_ended(self, connection: SmtpConnection, ended: TransactionEnded) -> None:
         attempt = _attempt(ended.transaction)
-        or_ipv4 = line_of(connection).host.or_ipv4
+        host = line_of(connection).host
+        or_ipv4 = host.or_ipv4
+        if host.is_detour:
+            hold_refused_sender(attempt, ended, host.name)
         again = leave_ipv6(attempt, ended.replies, connection, self._lines, self._around) if or_ipv4 else ()
         attempt.take_replies(ended.replies, dsn=ended.dsn, again=again)
         self._end(attempt)

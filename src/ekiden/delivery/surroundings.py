@@ -11,6 +11,7 @@ from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
 from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.opening import Opener
+from ekiden.delivery.road import Host
 from ekiden.delivery.routing import Routing
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.events import EventSink
@@ -20,7 +21,8 @@ from ekiden.ports.slots import Slots
 class Surroundings(NamedTuple):
     """`share`: of so many connections what one worker may have. `finished`: an
     attempt is decided. `put_back`: attempts that go back to the store, due at that time (seconds since 1970) and for
-    that reason. `barred`: the barrier of a site has changed. `proven`: names of sites that took a session lately."""
+    that reason. `barred`: the barrier of a site has changed. `proven`: names of sites that took a session lately.
+    `blocked`: why no host of a road may be tried, while port 25 is blocked and there is no detour; '' if one may."""
 
     opener: Opener
     routing: Routing
@@ -38,3 +40,4 @@ class Surroundings(NamedTuple):
     put_back: Callable[[Sequence[Attempt], float, NotNow], None]
     barred: Callable[[Any], None]  # takes a `site.Site`; naming it would make a cycle of the two modules
     proven: dict[str, float]
+    blocked: Callable[[Sequence[Host]], str] = lambda road: ""

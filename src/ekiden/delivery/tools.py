@@ -12,16 +12,19 @@ from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
 from ekiden.ports.mailboxes import Mailboxes
 from ekiden.ports.resolver import Resolver
+from ekiden.ports.road_memory import RoadMemory
 from ekiden.ports.slots import Slots
 from ekiden.ports.spool import Spool
 from ekiden.ports.wakeup import Wakeup
 from ekiden.ports.wire import Connector
+from ekiden.spool.notices import Notices
 from ekiden.spool.window import Window
 
 
 class Tools(NamedTuple):
     """`ids`: of this incarnation; the names of our reports come from it. `workers`: how many deliver here.
-    `connections`: that this worker may have open at once. `sts`: None asks no domain for its MTA-STS policy."""
+    `connections`: that this worker may have open at once. `sts`: None asks no domain for its MTA-STS policy. `road`:
+    None never judges port 25 blocked. `notices`: None tells nobody."""
 
     spool: Spool
     window: Window
@@ -38,3 +41,5 @@ class Tools(NamedTuple):
     workers: int = 1
     connections: int = CONNECTIONS
     sts: StsPolicies | None = None
+    road: RoadMemory | None = None
+    notices: Notices | None = None

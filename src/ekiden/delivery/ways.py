@@ -82,6 +82,7 @@ class Ways:
         self._suspended: dict[str, str] = {}
         self.local_is_suspended = False
         self._most_waiting = 1
+        self._generation = 0
         self._config: Config
         self._around: Surroundings
 
@@ -93,6 +94,23 @@ class Ways:
         self._most_waiting = max(config.delivery.window_letters // WAITING_PART, 1)
         for site in self._sites.values():
             site.configure(_rules(config, site.key, site.road), around)
+            self._judge(site)
+        self._look_up_anew()
+
+    def road_changed(self) -> None:
+        """Port 25 was found blocked, or open again: what waits here for MX hosts goes back to the store, and comes
+        again by the way that is open."""
+        self._look_up_anew()
+        for site in list(self._sites.values()):
+            if site.road[0].by_mx or site.road[0].is_detour:
+                reason = NotNow(CLOSED, "the road to its hosts has changed")
+                self._around.put_back(site.take_waiting(), self._around.clock.now(), reason)
+                self._judge(site)
+        self._nudge()
+
+    def _look_up_anew(self) -> None:
+        """What is looked up right now is asked for again when it is found."""
+        self._generation += 1
         for key in [key for key, way in self._ways.items() if not way.is_queued]:
             self._forget(self._ways[key])
 
@@ -186,8 +204,8 @@ class Ways:
                 for key in list(site.keys):
                     self._forget(self._ways[key])
             self._nudge()
-        if site.barrier.bar is not site.told:
-            site.told = site.barrier.bar
+        before, site.told = site.told, site.barrier.bar
+        if site.told is not before and Bar.BLOCKED not in (before, site.told):  # that is one event for all sites
             self._told(site)
 
     def schedule_of(self, key: str) -> RetrySchedule | None:
@@ -229,14 +247,14 @@ class Ways:
             self._asking -= 1
 
     async def _look_up(self, way: Way) -> None:
-        around = self._around
+        around, generation = self._around, self._generation
         road: Road
         try:
             road = await around.routing.road(way.key)
         except Exception as error:  # a fault of ours delays, it never loses (invariant 7)
             incident = around.faults.unexpected("delivery.lookup", error)
             road = NoRoad(451, "4.3.0", f"internal fault, incident {incident}")
-        if around is not self._around:  # a new configuration came meanwhile
+        if generation != self._generation:  # a new configuration came meanwhile, or port 25 was blocked
             self._to_ask.append(way)
             return
         way.is_queued = False
@@ -287,13 +305,15 @@ class Ways:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _judge(self, site: Site) -> None:
-        """Whether a person suspended one of its hosts."""
+        """Whether a person suspended one of its hosts, or port 25 is blocked for all of them."""
         names = [host.name or str(host.where) for host in site.road]
         reason = next((self._suspended[name] for name in [site.name, *names] if name in self._suspended), None)
-        if reason is None:
-            site.resume()
-        else:
+        if reason is not None:
             site.suspend(reason)
+        elif blocked := self._around.blocked(site.road):
+            site.suspend(blocked, Bar.BLOCKED)
+        else:
+            site.resume()
 
     def _suspension_of(self, key: str) -> str:
         return self._suspended.get(key) or self._suspended.get(key.partition(":")[2], "")

@@ -318,6 +318,47 @@ class SiteState(Event, tag="site.state", kw_only=True):
     reason: str = ""
 
 
+class RoadBlocked(Event, tag="road.blocked", kw_only=True):
+    """This network blocks port 25 of other servers over `family` (IPv4, IPv6), docs/op25b.md. `kind`: dropped, reset,
+    prohibited, foreign-banner, not-smtp; `evidence`: what each well-known host answered. `detour`: where letters go
+    instead; none: they wait."""
+
+    family: str
+    kind: str
+    evidence: list[str] = []
+    detour: list[str] = []
+    level: str = _graver("error")
+
+
+class RoadOpen(Event, tag="road.open", kw_only=True):
+    """Port 25 of other servers is open again; letters go directly. `since`: when it was found blocked, seconds since
+    1970; `host`: who answered."""
+
+    family: str
+    since: float
+    host: str = ""
+
+
+class RoadExamined(Event, tag="road.examined", kw_only=True):
+    """Several sites failed alike, but port 25 is not found blocked. `finding`: why not; a warning if STARTTLS is taken
+    out on the way. `evidence`: what each well-known host answered."""
+
+    family: str
+    finding: str
+    evidence: list[str] = []
+
+
+class DetourRefused(Event, tag="detour.refused", kw_only=True):
+    """The detour's server does not take this sender's address from us: the letter is held, not sent back. `remote`: who
+    said `reply`."""
+
+    letter: str
+    reverse_path: str
+    remote: str
+    reply: str
+    level: str = _graver("warning")
+
+
 class ReportMade(Event, tag="report.made", kw_only=True):
     """A report was sent to whoever must know. `kind`: failed, delayed, relayed. `letter`: the one it is about;
     `report`: its own id."""

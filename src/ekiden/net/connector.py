@@ -25,12 +25,16 @@ from ekiden.ports.clock import Clock, Random
 from ekiden.ports.events import EventSink
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode, Wire, WireUser
 
+#: A firewall of this machine says EPERM; one on the way, by ICMPv6 "administratively prohibited" or "reject route",
+#: EACCES (by ICMP of IPv4 it is EHOSTUNREACH).
 _KINDS: Final = {
     errno.ECONNREFUSED: "refused",
     errno.ENOENT: "refused",
     errno.ETIMEDOUT: "timeout",
     errno.ECONNRESET: "reset",
     errno.EPIPE: "reset",
+    errno.EACCES: "prohibited",
+    errno.EPERM: "prohibited",
 }
 #: ip(7), Linux 4.2; the socket module has the name since Python 3.12 only.
 _BIND_ADDRESS_NO_PORT: Final = 24 if sys.platform == "linux" else None

@@ -104,6 +104,7 @@ class Record(msgspec.Struct):
     with their changed fields (`last_error`, `delay_reported`), in order. `next_attempt`: when (seconds since 1970) the
     leg is due again, None if no recipient remains. `expanded`: new legs of the same letter. `counts`: whether this was
     an attempt (False: site down, released). `next_hop`: the key of what remains, if the next attempt goes another way.
+    `hold_reason`: what remains is held for a person, whatever `next_attempt` says; '' if it is not.
     """
 
     claim: Claim
@@ -115,6 +116,7 @@ class Record(msgspec.Struct):
     counts: bool = True
     remote: str = ""
     next_hop: str = ""
+    hold_reason: str = ""
 
 
 class Selection(msgspec.Struct, kw_only=True):
@@ -175,11 +177,11 @@ class Suspension(msgspec.Struct):
 class SiteStatus(msgspec.Struct):
     """What a worker says of a site that does not take all that waits for it.
 
-    `state`: resting (it failed as a whole), suspended (by a person), slots (all connections that it may have are other
-    workers'), limits (it takes letters, as fast as its limits allow), crowded (the worker has no connection left for
-    it). `since`, `until`: seconds since 1970; `until`
-    None: that is not known. `next_hops`: keys that lead there, so many that a row stays small. `connections`: how many
-    it may have. `told_by`: the worker; the spool fills it in."""
+    `state`: resting (it failed as a whole), suspended (by a person), blocked (port 25 is, by this network), slots (all
+    connections that it may have are other workers'), limits (it takes letters, as fast as its limits allow), crowded
+    (the worker has no connection left for it). `since`, `until`: seconds since 1970; `until` None: that is not known.
+    `next_hops`: keys that lead there, so many that a row stays small. `connections`: how many it may have. `told_by`:
+    the worker; the spool fills it in."""
 
     site: str
     state: str

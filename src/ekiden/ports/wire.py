@@ -124,8 +124,8 @@ class TlsMode(NamedTuple):
 
 
 class ConnectFailed(Exception):
-    """No connection. `kind`: refused, timeout, unreachable, reset, tls, forbidden-address, source (the local address
-    cannot be bound). `str()`: a text for the trail."""
+    """No connection. `kind`: refused, timeout, unreachable, prohibited (by a firewall that says so), reset, tls,
+    forbidden-address, source (the local address cannot be bound). `str()`: a text for the trail."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)

@@ -70,7 +70,7 @@ def trail_entry(record: Record, now: float, reports: list[int]) -> TrailEntry:
         next_hop=leg.next_hop,
         attempt=leg.attempts + 1 if record.counts else leg.attempts,
         outcomes=record.outcomes,
-        next_attempt=record.next_attempt if record.remaining else None,
+        next_attempt=record.next_attempt if record.remaining and not record.hold_reason else None,
         reports=reports,
         rules=_rules(leg.recipients),
     )

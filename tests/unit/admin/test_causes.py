@@ -40,6 +40,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "queue.md"
         ("451 4.3.0 internal fault, incident 0a1b", OURS),
         ("451 4.3.5 source of [delivery]: this machine cannot send from 192.0.2.7: no", OURS),
         ("451 4.2.0 the mailbox could not take the message now", OURS),
+        ("451 4.4.1 this network blocks port 25: connections over IPv4 are silently dropped", causes.BLOCKED),
     ],
 )
 def test_an_answer_is_judged(error, cause):
@@ -54,7 +55,7 @@ def test_the_page_has_all_causes_in_their_words_and_no_others():
         heading, _, text = part.partition("\n")
         assert heading.lower() == cause.title.lower()
         assert f"Next: {cause.step}" in " ".join(text.split())
-    others = PAGE.read_text().partition("\n## Three more\n")[2]
-    for cause in (CROWDED, causes.TURN, OURS):
+    others = PAGE.read_text().partition("\n## Four more\n")[2]
+    for cause in (causes.BLOCKED, CROWDED, causes.TURN, OURS):
         assert f"**{cause.title[0].upper()}{cause.title[1:]}**" in others
         assert cause.step in " ".join(others.split())

@@ -19,9 +19,12 @@ from ekiden.model.outcome import Outcome
 from ekiden.policy.next_hop import NextHops
 from ekiden.ports.spool import QueuedLetter, Selection
 from ekiden.ports.wire import ConnectFailed, Endpoint
+from ekiden.spool.notices import Notices
 from ekiden.spool.window import Window
 from ekiden.storage.memory.directory import MemoryDirectory
 from ekiden.storage.memory.mailboxes import MemoryMailboxes
+from ekiden.storage.memory.notice_book import MemoryNoticeBook
+from ekiden.storage.memory.road import MemoryRoad
 from ekiden.storage.memory.spool import MemorySpool
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
@@ -74,6 +77,10 @@ class PostOffice:
         self.events = CollectingSink()
         self.ids = IdSequence(incarnation)
         random = FakeRandom(fraction=0.5)
+        self.road = MemoryRoad(beside.road if beside else None)
+        self.notice_book = beside.notice_book if beside else MemoryNoticeBook()
+        self.notices = Notices(self.spool, self.notice_book, self.clock, self.events, self.window.nudge)
+        self.notices.configure(self.config)
         tools = Tools(
             self.spool,
             self.window,
@@ -88,6 +95,8 @@ class PostOffice:
             self.slots,
             self.bell,
             workers,
+            road=self.road,
+            notices=self.notices,
         )
         self.delivery = Delivery(tools, self.config, secrets or {})
         self._addresses = 0

@@ -61,7 +61,7 @@ async def test_preference_order_and_opportunistic_tls() -> None:
     road = hosts(await routing(resolver).road("mx:far.test"))
     tls = TlsMode(name="a.far.test")
     site = "a.far.test b.far.test"
-    assert road[0] == Host(Endpoint(PUBLIC, 25), "a.far.test", tls, opportunistic=True, site=site)
+    assert road[0] == Host(Endpoint(PUBLIC, 25), "a.far.test", tls, opportunistic=True, site=site, by_mx=True)
     assert wheres(road) == [f"{PUBLIC}:25", f"{OTHER}:25"]
 
 

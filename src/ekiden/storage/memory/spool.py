@@ -225,7 +225,11 @@ class MemorySpool:
             stored.leg.recipients = _copies(record.remaining)
             stored.leg.attempts += record.counts
             stored.leg.next_hop = record.next_hop or stored.leg.next_hop
-            stored.wait_until(record.next_attempt)
+            if record.hold_reason:
+                stored.claimed_by = None
+                stored.hold(record.hold_reason)
+            else:
+                stored.wait_until(record.next_attempt)
         else:
             del letter.legs[claim.leg.number]
         for leg in record.expanded:

@@ -79,7 +79,7 @@ class Retelling:
     Called within the transaction; gives False if the claim was lost. `letter_gone`: that was the letter's last leg.
     """
 
-    __slots__ = ("_due", "_entry", "_expanded", "_key", "_owner", "_remaining", "_reports", "letter_gone")
+    __slots__ = ("_due", "_entry", "_expanded", "_hold", "_key", "_owner", "_remaining", "_reports", "letter_gone")
 
     def __init__(self, record: Record, owner: Incarnation, now: float) -> None:
         claim = record.claim
@@ -93,6 +93,7 @@ class Retelling:
         if record.remaining:
             hop = record.next_hop or claim.leg.next_hop
             self._remaining = (encode(record.remaining), hop, int(record.counts), record.next_attempt)
+        self._hold = record.hold_reason
         self._expanded = leg_rows(claim.letter, 0, record.expanded, now, None)
         self._reports = [self._report(report) for report in record.reports]
         self.letter_gone = False
@@ -122,7 +123,13 @@ class Retelling:
                 f" next_attempt = {_UNLESS_HELD}, claimed_by = NULL WHERE letter = ? AND number = ? AND claimed_by = ?",
                 self._remaining + self._key,
             )
-        return connection.changes() == 1
+        changed: bool = connection.changes() == 1
+        if changed and self._remaining is not None and self._hold:
+            connection.execute(
+                "UPDATE leg SET next_attempt = NULL, hold_reason = ? WHERE letter = ? AND number = ?",
+                (self._hold, *self._key[:2]),
+            )
+        return changed
 
     def _expand(self, connection: apsw.Connection, letter: int) -> None:
         count = len(self._expanded)
