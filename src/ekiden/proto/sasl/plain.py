@@ -48,15 +48,18 @@ class Login:
     The prompts are the ones that clients know: the draft's own ("User Name", with a NUL) are not understood by all.
     """
 
-    __slots__ = ("_login", "name")
+    __slots__ = ("_asked", "_login", "name")
 
     def __init__(self) -> None:
         self.name = "LOGIN"
+        self._asked = False
         self._login: str | None = None
 
     def step(self, data: bytes | None) -> Step:
-        # An empty initial response ("=") holds no login: some clients send it to ask for the first question.
-        if self._login is None and not data:
+        # An empty initial response ("=") holds no login: some clients send it to ask for the first question. Once: who
+        # answers nothing is not asked for ever.
+        if self._login is None and not self._asked and not data:
+            self._asked = True
             return Challenge(b"Username:")
         text = decode(data or b"")
         if text is None or "\0" in text:

@@ -93,7 +93,8 @@ def test_login_asks_again_after_an_empty_initial_response():
 
 
 @pytest.mark.parametrize(
-    "steps", [(b"\xff",), (b"a\0b",), (b"you", b"\xff"), (b"you", b"a\0"), (b"you", b""), (b"a" * 321, b"b")]
+    "steps",
+    [(b"\xff",), (b"a\0b",), (b"you", b"\xff"), (b"you", b"a\0"), (b"you", b""), (None, b"", b"b"), (b"a" * 321, b"b")],
 )
 def test_login_refuses_what_is_no_login(steps):
     assert isinstance(exchange("LOGIN", *steps)[-1], SaslFault)
