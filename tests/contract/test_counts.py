@@ -55,6 +55,9 @@ async def test_telling_begins_once_an_hour(store: Store) -> None:
     assert await store.begin_telling("refused", HOUR)
     assert await store.begin_telling("queue", HOUR + 1)
     assert not await store.begin_telling("queue", HOUR)
+    assert await store.begin_telling("queue", HOUR + 1000), "the clock is wrong"
+    assert await store.begin_telling("queue", HOUR + 2), "and was set right"
+    assert not await store.begin_telling("queue", HOUR + 2)
 
 
 async def test_two_workers_and_a_restart(tmp_path: Path) -> None:

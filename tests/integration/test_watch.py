@@ -126,6 +126,13 @@ def test_a_worker_that_stands_still_or_was_killed_is_not_shown(server: LabServer
     until(server, lambda found: found["workers"] == 2, "its successor")
 
 
+def test_bans_are_counted_with_and_without_a_server(server: LabServer) -> None:
+    assert once(server)["bans"] == 0
+    command = [sys.executable, "-m", "ekiden", "ban", "add", "203.0.113.0/24", "-c", str(server.config_path)]
+    subprocess.run(command, capture_output=True, check=True)
+    assert once(server)["bans"] == 1
+
+
 def test_lines_where_there_is_no_terminal(server: LabServer) -> None:
     server.start()
     process = subprocess.Popen(watch(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -2,8 +2,8 @@
 
 Rules
 1. What workers say is a second old at most; of a worker that stands still nothing is told.
-2. The queue is counted by reading all of its rows, which takes a tenth of a second for a million letters: the next
-   count waits twenty times as long as the last one took.
+2. The queue is counted by reading all of its rows, which takes a tenth of a second for a million letters, and so are
+   bans: the next count waits twenty times as long as the last one took.
 3. Works beside a server that does not run: then there are no workers, and the queue is what it is.
 
 Called by `cli.watch`, once a second.
@@ -12,14 +12,15 @@ Called by `cli.watch`, once a second.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from ekiden.admin.hindrances import all_hindered
 from ekiden.admin.queue import QueueView
 from ekiden.model import measures
 from ekiden.model.door import Door
 from ekiden.model.measures import Measure
+from ekiden.ports.bans import Ban
 from ekiden.ports.clock import Clock
 from ekiden.ports.counts import LiveBoard, LiveRow
 from ekiden.ports.spool import SiteStatus
@@ -61,28 +62,28 @@ class Sight(NamedTuple):
     bans: int
 
 
-async def _no_bans() -> int:
-    return 0
+class BanReader(Protocol):
+    """The reading half of `ports.bans.Bans`."""
+
+    async def all(self) -> Sequence[Ban]: ...
 
 
 class Watch:
-    """`count_bans`: those that last."""
-
-    def __init__(
-        self, board: LiveBoard, view: QueueView, clock: Clock, count_bans: Callable[[], Awaitable[int]] = _no_bans
-    ) -> None:
+    def __init__(self, board: LiveBoard, view: QueueView, bans: BanReader, clock: Clock) -> None:
         self._board = board
         self._view = view
+        self._bans = bans
         self._clock = clock
-        self._count_bans = count_bans
         self._queue: dict[str, int] = {}
+        self._banned: Sequence[Ban] = ()
         self._due = clock.monotonic()
 
     async def look(self) -> Sight:
-        """Raises SpoolFailed, and what `count_bans` raises."""
+        """Raises SpoolFailed, BansFailed."""
         rows = self._board.rows()
         now = self._clock.now()
         minute = _minute(rows)
+        await self._count()
         return Sight(
             time=now,
             workers=len(rows),
@@ -96,19 +97,20 @@ class Watch:
             in_memory=sum(row.in_memory for row in rows),
             refused=_refused(minute),
             guessers=_sum(dict(row.guessers) for row in rows).most_common(SHOWN),
-            queue=await self._counts(),
+            queue=self._queue,
             sites=all_hindered(await self._view.hindrances(), now),
-            bans=await self._count_bans(),
+            bans=sum(ban.lasts(now) for ban in self._banned),
         )
 
-    async def _counts(self) -> dict[str, int]:
+    async def _count(self) -> None:
         """Rule 2."""
         begun = self._clock.monotonic()
-        if begun >= self._due:
-            self._queue = await self._view.counts()
-            ended = self._clock.monotonic()
-            self._due = ended + _RATHER_LOOK * (ended - begun)
-        return self._queue
+        if begun < self._due:
+            return
+        self._queue = await self._view.counts()
+        self._banned = await self._bans.all()
+        ended = self._clock.monotonic()
+        self._due = ended + _RATHER_LOOK * (ended - begun)
 
 
 def _sum(many: Iterable[dict[str, int]]) -> Counter[str]:

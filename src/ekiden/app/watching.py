@@ -44,31 +44,40 @@ class Watching:
         self._counts = counts
         self._guessers = guessers
         self._store = open_counts(config)
-        folder = Path(config.data_dir, WATCH_FOLDER)
-        self._board = BoardWriter(folder, worker)
-        self._locks = ByteLocks(folder / "duty.lock")
+        self._folder = Path(config.data_dir, WATCH_FOLDER)
+        self._board: BoardWriter | None = None
+        self._locks: ByteLocks | None = None
         self._watchman = Watchman(self._store, works.events, works.clock, self._letters)
         self._ticks = 0
         self._is_writing = False
         self._is_closed = False
-        self._failing = ""
+        self._failing: dict[str, str] = {}
 
     def tick(self) -> None:
-        """Once a second. Raises OSError if the board cannot be written."""
+        """Once a second."""
         if self._is_closed:
             return
-        clock = self._works.clock
         self._counts.tick()
-        self._guessers.tick(clock.monotonic())
+        self._guessers.tick(self._works.clock.monotonic())
         self._ticks += 1
         if self._ticks % SECONDS == 0 and not self._is_writing:
             self._is_writing = True
             self._works.spawn(self._write(), "counts")
+        try:
+            self._tell()
+            self._failing.pop("board", None)
+        except OSError as error:
+            self._failed("board", error)
+
+    def _tell(self) -> None:
+        """Raises OSError."""
+        if self._board is None:
+            self._board = BoardWriter(self._folder, self._worker)
         self._board.write(
             LiveRow(
                 worker=self._worker,
                 pid=os.getpid(),
-                time=clock.now(),
+                time=self._works.clock.now(),
                 sessions=self._works.doors.sessions(),
                 minute=self._counts.minute(),
                 guessers=self._guessers.most(),
@@ -79,20 +88,24 @@ class Watching:
     async def close(self) -> None:
         """Writes what was counted since the last minute."""
         self._is_closed = True
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
         self._counts.tick()
         await self._flush(self._hour())
         self._store.close()
-        self._locks.close()
+        if self._locks is not None:
+            self._locks.close()
 
     async def _write(self) -> None:
         hour = self._hour()
         try:
-            if await self._flush(hour) and self._locks.lock(0):
+            if not await self._flush(hour):
+                return
+            if self._has_duty():
                 await self._duty(hour)
-                self._failing = ""
-        except (CountsFailed, SpoolFailed) as error:
-            self._failed(error)
+            self._failing.pop("counts", None)
+        except (CountsFailed, SpoolFailed, OSError) as error:
+            self._failed("counts", error)
         finally:
             self._is_writing = False
 
@@ -106,7 +119,7 @@ class Watching:
             await self._store.add(hour, gathered)
         except CountsFailed as error:
             self._counts.give_back(gathered)
-            self._failed(error)
+            self._failed("counts", error)
             return False
         return True
 
@@ -118,10 +131,17 @@ class Watching:
         await self._store.tidy(hour)
         await self._watchman.look()
 
-    def _failed(self, error: Exception) -> None:
-        if str(error) != self._failing and not self._is_closed:
-            self._works.report("counts", error)
-        self._failing = str(error)
+    def _has_duty(self) -> bool:
+        """Raises OSError."""
+        if self._locks is None:
+            self._locks = ByteLocks(self._folder / "duty.lock")
+        return self._locks.lock(0)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Rule 3."""
+        if self._failing.get(what) != str(error) and not self._is_closed:
+            self._works.report(what, error)
+        self._failing[what] = str(error)
 
     def _hour(self) -> int:
         return int(self._works.clock.now() // HOUR)

@@ -58,11 +58,12 @@ async def _opened(config: Config) -> AsyncIterator[Watch]:
     from ekiden.admin.queue import QueueView
     from ekiden.admin.watching import Watch
     from ekiden.app.clock import SystemClock
-    from ekiden.app.stores import read_board, read_spool
+    from ekiden.app.stores import open_bans, read_board, read_spool
 
     reader = read_spool(config)
     try:
-        yield Watch(read_board(config), QueueView(reader), SystemClock())
+        with contextlib.closing(open_bans(config, make=False)) as bans:
+            yield Watch(read_board(config), QueueView(reader), bans, SystemClock())
     finally:
         await reader.close()
 

@@ -47,7 +47,8 @@ class CountStore(Protocol):
         """The earliest that is kept."""
 
     async def begin_telling(self, subject: str, hour: int) -> bool:
-        """True once for each subject and hour, over all processes and restarts."""
+        """True once for each subject and hour, over all processes and restarts; hours only grow, but for a clock that
+        was a day or more ahead and was set right."""
 
     async def tidy(self, hour: int) -> None:
         """Folds and forgets what is old, as of `hour`. Cheap if there is nothing to do."""

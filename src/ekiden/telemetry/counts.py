@@ -3,7 +3,8 @@
 Rules
 1. `add` is two dict lookups and an addition; everything else happens once a second.
 2. Bounded: `KEYS_A_SECOND` keys a measure and second, `KEYS_A_MINUTE` until the store takes them; the rest is counted
-   under `other`, so that totals are right whoever makes up a million names.
+   under `other`, so that totals are right whoever makes up a million names. Of accounts and next hops, which strangers
+   may have many of, the last minute has the sum alone.
 3. A store that fails gets it all the next time: `take` gives what has gathered, and `give_back` adds it again.
 
 One a worker, on its loop. Fed by `telemetry.counting`; read by `app.watching`.
@@ -15,7 +16,7 @@ from collections import deque
 from heapq import nlargest
 from typing import Final
 
-from ekiden.model.measures import OTHER, Measure
+from ekiden.model.measures import MEASURES, OTHER, Measure
 
 SECONDS: Final = 60
 KEYS_A_SECOND: Final = 50
@@ -25,6 +26,9 @@ KEYS_SHOWN: Final = 20
 
 #: No key of the minute need go to `other`: a second has `other` besides, and the 61st is not gone yet.
 _ROOM: Final = (KEYS_A_SECOND + 1) * (SECONDS + 1)
+
+#: The keys of these are ours: doors and rules.
+_SHOWN_BY_KEY: Final = frozenset(measure.name for measure in MEASURES if measure.by in ("door", "rule"))
 
 Buckets = dict[str, dict[str, int]]
 
@@ -47,8 +51,11 @@ class LiveCounts:
     def tick(self) -> None:
         """Once a second."""
         second, self._second = self._second, {}
-        self._seconds.append(second)
-        _merge(self._minute, second, _ROOM)
+        live = {
+            name: bucket if name in _SHOWN_BY_KEY else {"": sum(bucket.values())} for name, bucket in second.items()
+        }
+        self._seconds.append(live)
+        _merge(self._minute, live, _ROOM)
         _merge(self._gathered, second, KEYS_A_MINUTE)
         if len(self._seconds) > SECONDS:
             _take_off(self._minute, self._seconds.popleft())

@@ -7,6 +7,7 @@ import json
 from ekiden.admin.queue import QueueView
 from ekiden.admin.watching import DoorSight, Watch
 from ekiden.cli.watch_text import sight_json, sight_line, sight_text
+from ekiden.ports.bans import Ban
 from ekiden.ports.counts import LiveRow
 from ekiden.ports.spool import SiteStatus, Suspension
 from tests.fakes.clock import FakeClock
@@ -48,11 +49,14 @@ def row(worker: int, minute: dict[str, dict[str, int]], guessers: list[tuple[str
 def look_at(*rows: LiveRow) -> tuple[Watch, Reader]:
     clock = FakeClock()
     reader = Reader(clock)
-    return Watch(Board(*rows), QueueView(reader), clock, bans), reader  # type: ignore[arg-type]
+    return Watch(Board(*rows), QueueView(reader), Banned(), clock), reader  # type: ignore[arg-type]
 
 
-async def bans() -> int:
-    return 4
+class Banned:
+    """Four that last, and one that is over."""
+
+    async def all(self) -> list[Ban]:
+        return [Ban(f"192.0.2.{n}/32", 1.0, 5.0 if n == 4 else None, "root") for n in range(5)]
 
 
 ONE = row(

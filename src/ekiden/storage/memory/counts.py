@@ -34,7 +34,7 @@ class MemoryCounts:
         return min((hour for name, hour in self.hours if name == measure), default=None)
 
     async def begin_telling(self, subject: str, hour: int) -> bool:
-        if self._told.get(subject, -1) >= hour:
+        if hour <= self._told.get(subject, -1) <= hour + 24:
             return False
         self._told[subject] = hour
         return True

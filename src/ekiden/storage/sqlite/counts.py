@@ -38,9 +38,13 @@ KEYS_KEPT: Final = 100
 KEY_DAYS: Final = 14
 #: One more than anomalies are compared with (`policy.anomaly`).
 WEEKS_KEPT: Final = 9
+#: What was told of an hour so far ahead was told by a clock that went wrong.
+CLOCK_HOURS: Final = 24
 
 _ADD: Final = "INSERT INTO count VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 _PEAK: Final = "INSERT INTO count VALUES (?, ?, '', ?) ON CONFLICT DO UPDATE SET n = max(n, excluded.n)"
+_TELL: Final = """INSERT INTO told VALUES (?, ?)
+    ON CONFLICT DO UPDATE SET hour = excluded.hour WHERE hour < ? OR hour > ?"""
 
 T = TypeVar("T")
 
@@ -79,8 +83,7 @@ class SqliteCounts:
 
     async def begin_telling(self, subject: str, hour: int) -> bool:
         def tell(connection: apsw.Connection) -> bool:
-            question = "INSERT INTO told VALUES (?, ?) ON CONFLICT DO UPDATE SET hour = excluded.hour WHERE hour < ?"
-            connection.execute(question, (subject, hour, hour))
+            connection.execute(_TELL, (subject, hour, hour, hour + CLOCK_HOURS))
             return connection.changes() > 0
 
         return await self._write(tell)
