@@ -82,6 +82,7 @@ TABLES = {
     "delivery.probe": "How it is found out that this network blocks port 25, and that it does no longer.",
     "passwords": "What a new password of an account must be. App passwords are made by Ekiden and are always good.",
     "limits": "What one letter, session or worker may take.",
+    "brake": "What becomes of a login that suddenly sends as if its password were stolen: its letters are held.",
     "history": "What `ekiden trace` can tell about letters that are gone.",
     "events": "What `ekiden events` can tell: logins, refusals, changes.",
     "watch": "What `ekiden watch` shows needs no keys; this is about hours that are far from usual.",

@@ -293,6 +293,19 @@ def _notice_sent(e: events.NoticeSent) -> str:
     return f"wrote to {_path(e.to)}: {e.kind}{f' ({e.about})' if e.about else ''} (letter {e.letter})"
 
 
+def _brake_set(e: events.BrakeSet) -> str:
+    return f"the letters of {e.account} are held from now on: {e.reason}"
+
+
+def _brake_lifted(e: events.BrakeLifted) -> str:
+    what = {"release": "what was held is sent", "bounce": "what was held goes back"}.get(e.action, e.action)
+    return f"{e.by}: the letters of {e.account} go their way again, {what}"
+
+
+def _hold_expired(e: events.HoldExpired) -> str:
+    return f"nobody decided about the letter {e.letter}, which goes back to its sender; it was held: {e.reason}"
+
+
 def _report_withheld(e: events.ReportWithheld) -> str:
     return f"the letter {e.letter} failed for {_path(e.forward_path)}, and nobody may be told{_why(e.reason)}"
 
@@ -388,6 +401,9 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.DetourRefused: _detour_refused,
     events.ReportMade: _report_made,
     events.NoticeSent: _notice_sent,
+    events.BrakeSet: _brake_set,
+    events.BrakeLifted: _brake_lifted,
+    events.HoldExpired: _hold_expired,
     events.ReportWithheld: _report_withheld,
     events.QueueChanged: _queue_changed,
     events.SiteChanged: _site_changed,

@@ -88,6 +88,7 @@ from ekiden.session.pop3 import Pop3Session
 from ekiden.session.pop3_doorway import Pop3Doorway
 from ekiden.session.relay import relay_conversation
 from ekiden.session.submission import submission_conversation
+from ekiden.spool.brake import Brake, BrakeTools, Overhearing
 from ekiden.spool.notices import Notices
 from ekiden.spool.window import Window
 from ekiden.storage.maildir.store import MaildirMailboxes
@@ -127,7 +128,7 @@ class Works:
         loop = asyncio.get_running_loop()
         self.clock = SystemClock()
         self.random = SystemRandom()
-        self.events = events
+        self.events: EventSink = events
         self.bell = bell
         self.tally = tally
         self.guards = GuardReport(tally, events, counts)
@@ -149,6 +150,10 @@ class Works:
         self.guard_file = open_guard_file(config)
         self.notices = Notices(self.spool, self.guard_file, self.clock, events, self.window.nudge)
         self.notices.configure(config)
+        tools = BrakeTools(self.guard_file, self.spool, self.notices, self.clock, events)
+        self.brake = Brake(tools, self.spawn)
+        self.brake.configure(config)
+        self.events = Overhearing(events, self.brake)
         self.knocks = KnockBook(self.clock, events, counts)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
         rules = self._make_rules(config, pairs, None)
@@ -192,7 +197,13 @@ class Works:
         self.tally.start()
         await self._free_dead_claims()
         await self.delivery.prepare()
+        await self.brake.prepare()
         self.delivery.start()
+
+    def tick(self, now: float) -> None:
+        """Once a second. `now`: monotonic."""
+        self.delivery.tick(now)
+        self.brake.tick(now)
 
     async def open_doors(self, sockets: Mapping[Door, Sequence[socket.socket]]) -> None:
         await self.doors.open(sockets, self._rules.services)
@@ -207,6 +218,7 @@ class Works:
         self.directory.configure(postmaster=config.postmaster, domains=[domain.name for domain in config.domain])
         self.delivery.reconfigure(config, rules.secrets)
         self.notices.configure(config)
+        self.brake.configure(config)
         self.doors.replace(rules.services)
         await old.resolver.close()
 
@@ -235,6 +247,7 @@ class Works:
         """What is left is cut off; what was acknowledged is in the store."""
         self.doors.close()
         await self.delivery.aclose()
+        await self.brake.aclose()
         self.connector.close()
         self.slots.close()
         self.tally.close()
@@ -378,6 +391,7 @@ class Works:
             gateways=read_neighbourhood().gateways,
             shared=exempt(config, read_neighbourhood()),
             gate=gate,
+            brakes=self.brake,
         )
         return partial(submission_conversation if DOORS[door].login else relay_conversation, doorway)
 

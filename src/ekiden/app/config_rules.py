@@ -40,6 +40,7 @@ _NO_LIMIT: Final = frozenset(
 )
 _ZERO_ALLOWED: Final = _NO_LIMIT | {
     ("workers",),
+    ("brake", "new_accounts"),
     ("limits", "priority"),
     ("passwords", "strength"),
     ("passwords", "history"),
@@ -59,6 +60,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     """`raw`: the tables as written, to tell a default from a choice."""
     _check_numbers(config, (), report)
     _check_names(config, report)
+    _check_brake(config, report)
     _check_doors(config, report)
     check_door_rules(config, report)
     _check_networks(config, report)
@@ -117,6 +119,14 @@ def _check_names(config: Config, report: Report) -> None:
         report.add(("postmaster",), f'"{config.postmaster}" is no address; write "you@example.org"')
     elif domain_key(domain) not in ours:
         report.add(("postmaster",), f'must be an account of ours, but "{domain}" is none of the [[domain]] names')
+
+
+def _check_brake(config: Config, report: Report) -> None:
+    ours = {domain_key(entry.name) for entry in config.domain}
+    for index, address in enumerate(config.brake.exempt):
+        local, _, domain = address.rpartition("@")
+        if not local or domain_key(domain) not in ours:
+            report.add(("brake", "exempt", index), f'"{address}" is no address of ours; write "news@example.org"')
 
 
 def _check_doors(config: Config, report: Report) -> None:

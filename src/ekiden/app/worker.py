@@ -147,7 +147,7 @@ class _Worker:
             self._works.refresh_bans()
             self._works.directory.tick()
             if self._ticks % TICKS_A_SECOND == 0:
-                self._works.delivery.tick(self._works.clock.monotonic())
+                self._works.tick(self._works.clock.monotonic())
                 self._watching.tick()
             self._last_fault = ""
         except Exception as error:

@@ -342,6 +342,10 @@ class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     expire_after: Annotated[Duration, doc("After this a letter that could not be delivered is reported back.")] = (
         5 * 86400.0
     )
+    hold_expire: Annotated[
+        Duration,
+        doc("After this a letter that a rule held (the brake, a content rule) goes back to its sender with a report."),
+    ] = 3 * 86400.0
     delay_report_after: Annotated[Duration, doc("After this the sender is told once that it takes longer.")] = (
         4 * 3600.0
     )
@@ -419,6 +423,22 @@ class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     drain: Annotated[Duration, doc("How long a stopping server waits for transactions under way.")] = 30.0
 
 
+class Brake(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    enabled: Annotated[
+        bool, doc("Hold the letters of an account that suddenly sends as if its password were stolen.")
+    ] = True
+    new_accounts: Annotated[
+        int,
+        doc(
+            "Recipients within 24 hours of an account about which too little is known (less than 14 days or 50 "
+            "letters); more are held. 0: that is not asked."
+        ),
+    ] = 500
+    exempt: Annotated[
+        tuple[str, ...], doc('Accounts whose letters are never held: "news@example.org". The limits hold.')
+    ] = ()
+
+
 class History(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     days: Annotated[int, doc("How long the trail of a letter, and events, are kept.")] = 30
     octets: Annotated[Size, doc("How much disk trails may take; the oldest days go first.")] = 2 * 1024**3
@@ -494,6 +514,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     delivery: Delivery = Delivery()
     passwords: Passwords = Passwords()
     limits: Limits = Limits()
+    brake: Brake = Brake()
     history: History = History()
     events: Events = Events()
     watch: Watch = Watch()

@@ -304,6 +304,7 @@ class Settler:
                 reply=worst.summary,
                 next_attempt=0.0 if record.hold_reason else record.next_attempt or 0.0,
                 seconds=round(self._clock.monotonic() - attempt.started, 6) if attempt.started else 0.0,
+                account=claim.envelope.origin.account if OutcomeKind.FAILED in counts else "",
             )
         )
 

@@ -173,7 +173,8 @@ class BanLifted(Event, tag="ban.lifted", kw_only=True):
 
 
 class RecipientRefused(Event, tag="recipient.refused", kw_only=True):
-    """A recipient was refused at the door. `rule`: the one that decided; `reply`: what the client was told."""
+    """A recipient was refused at the door. `rule`: the one that decided; `reply`: what the client was told. `account`:
+    the login."""
 
     session: str
     door: str
@@ -182,6 +183,7 @@ class RecipientRefused(Event, tag="recipient.refused", kw_only=True):
     forward_path: str
     rule: str
     reply: str
+    account: str = ""
 
 
 class SenderRefused(Event, tag="sender.refused", kw_only=True):
@@ -199,7 +201,8 @@ class SenderRefused(Event, tag="sender.refused", kw_only=True):
 
 class LetterAccepted(Event, tag="letter.accepted", kw_only=True):
     """Responsibility is ours from here on. `recipients`: forward-paths, the first 20 of `recipient_count`. `held`: why
-    it waits for somebody who looks at it, '' if it goes its way. `rules`: the content rules that held or marked it."""
+    it waits for somebody who looks at it, '' if it goes its way. `rules`: the content rules that held or marked it.
+    `first_time`: recipients that the login never wrote to before."""
 
     letter: str
     session: str = ""
@@ -214,6 +217,7 @@ class LetterAccepted(Event, tag="letter.accepted", kw_only=True):
     message_id: str = ""
     held: str = ""
     rules: list[str] = []
+    first_time: int = 0
 
     @property
     def is_kept(self) -> bool:
@@ -238,7 +242,7 @@ class LetterRefused(Event, tag="letter.refused", kw_only=True):
 class AttemptFinished(Event, tag="attempt.finished", kw_only=True):
     """One attempt of one leg. `outcomes`: outcome kind -> how many recipients.
 
-    `next_attempt`: seconds since 1970, 0 if none is planned."""
+    `next_attempt`: seconds since 1970, 0 if none is planned. `account`: whose letter it is, if a recipient failed."""
 
     letter: str
     leg: int
@@ -250,6 +254,7 @@ class AttemptFinished(Event, tag="attempt.finished", kw_only=True):
     reply: str = ""
     next_attempt: float = 0.0
     seconds: float = 0.0
+    account: str = ""
 
     @property
     def is_kept(self) -> bool:
@@ -389,6 +394,33 @@ class ReportWithheld(Event, tag="report.withheld", kw_only=True):
     letter: str
     forward_path: str
     reason: str
+
+
+class BrakeSet(Event, tag="brake.set", kw_only=True):
+    """An account suddenly sends otherwise than usual: its letters are held from now on, until somebody decides.
+    `signals`: new-network, bounces, networks, hours, volume."""
+
+    account: str
+    reason: str
+    signals: list[str] = []
+    level: str = _graver("warning")
+
+
+class BrakeLifted(Event, tag="brake.lifted", kw_only=True):
+    """Somebody decided: the letters of the account go their way again. `action`: release (what was held is sent) or
+    bounce (it goes back). `by`: who."""
+
+    account: str
+    action: str
+    by: str
+
+
+class HoldExpired(Event, tag="hold.expired", kw_only=True):
+    """Nobody decided about a letter that a rule held: its sender gets it back. `reason`: why it was held."""
+
+    letter: str
+    reason: str
+    account: str = ""
 
 
 class QueueChanged(Event, tag="queue.changed", kw_only=True):

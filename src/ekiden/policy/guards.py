@@ -120,6 +120,7 @@ FIRST_TIME_RECIPIENTS: Final = Guard(
     ("profile",),
 )
 
+<<<<<<< HEAD
 ANOMALIES: Final = Guard(
     "anomalies",
     "Refuses nobody: an hour with far more refusals, failed logins, bounces, waiting letters or mail than the same "
@@ -127,6 +128,17 @@ ANOMALIES: Final = Guard(
     "postmaster gets a mail, once a day for each kind at most.",
     "anomaly.found",
     ("watch.anomaly_mail",),
+=======
+BRAKE: Final = Guard(
+    "brake",
+    "An account that suddenly sends as if its password were stolen has its letters held until you decide "
+    "(`ekiden brake`); you and the owner are told by mail. It takes two signals out of five: many new recipients from "
+    "a new network, many that do not exist, logins from many networks within an hour, an hour at which it never sent, "
+    "far more than on any day before; and 14 days and 50 letters to compare with. Of a newer account only the volume "
+    "counts. What nobody decides about goes back to its sender.",
+    "brake.set",
+    ("brake.enabled", "brake.new_accounts", "brake.exempt", "delivery.hold_expire"),
+>>>>>>> 15ba5c6 (Hold the letters of an account that suddenly sends as if its password were stolen)
 )
 
 GUARDS: Final = (
@@ -136,6 +148,7 @@ GUARDS: Final = (
     CONNECTIONS_TOTAL,
     LOGIN_GUESSES,
     BANS,
+    BRAKE,
     UNKNOWN_RECIPIENTS,
     ERRORS,
     COMMANDS,

@@ -20,6 +20,7 @@ from ekiden.policy.limits import Limits, limits_by_name
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
 from ekiden.policy.trusted import TrustedNetworks
+from ekiden.ports.brake import NO_BRAKES, Brakes
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.directory import Directory
 from ekiden.ports.events import EventSink
@@ -89,6 +90,7 @@ class Doorway:
     gateways: frozenset[str] = frozenset()
     shared: NetworkSet = _NOBODY
     gate: Gate = OPEN_GATE
+    brakes: Brakes = NO_BRAKES
     trusted: TrustedNetworks = field(init=False)
     domains: dict[str, Domain] = field(init=False)
     next_hops: NextHops = field(init=False)

@@ -184,6 +184,8 @@ class SmtpSession:
         """The letter is whole and nothing speaks against it: to the spool."""
         envelope = self._envelope(transaction, reception)
         legs = self._legs(envelope, transaction)
+        if self.account and not transaction.hold_reason:
+            transaction.hold_reason = self.doorway.brakes.why_held(self.account)
         if reason := transaction.hold_reason:
             for leg in legs:
                 leg.hold_reason = reason
@@ -283,6 +285,7 @@ class SmtpSession:
                 forward_path=str(event.forward_path),
                 rule=decision.rule,
                 reply=str(reply),
+                account=self.account,
             )
         )
         return reply
@@ -387,6 +390,7 @@ class SmtpSession:
             message_id=envelope.message_id,
             held=transaction.hold_reason,
             rules=list(envelope.content_rules),
+            first_time=len(transaction.strangers),
         )
 
     def refused(self, decision: Decision, transaction: Transaction | None) -> Reply:
