@@ -120,7 +120,6 @@ FIRST_TIME_RECIPIENTS: Final = Guard(
     ("profile",),
 )
 
-<<<<<<< HEAD
 ANOMALIES: Final = Guard(
     "anomalies",
     "Refuses nobody: an hour with far more refusals, failed logins, bounces, waiting letters or mail than the same "
@@ -128,7 +127,8 @@ ANOMALIES: Final = Guard(
     "postmaster gets a mail, once a day for each kind at most.",
     "anomaly.found",
     ("watch.anomaly_mail",),
-=======
+)
+
 BRAKE: Final = Guard(
     "brake",
     "An account that suddenly sends as if its password were stolen has its letters held until you decide "
@@ -138,7 +138,6 @@ BRAKE: Final = Guard(
     "counts. What nobody decides about goes back to its sender.",
     "brake.set",
     ("brake.enabled", "brake.new_accounts", "brake.exempt", "delivery.hold_expire"),
->>>>>>> 15ba5c6 (Hold the letters of an account that suddenly sends as if its password were stolen)
 )
 
 GUARDS: Final = (
