@@ -66,6 +66,13 @@ def _act(config_path: str, action: Callable[[Desks], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
+async def queue_desk(config: Config, by: str) -> AsyncIterator[QueueDesk]:
+    """For commands that steer as a part of something else."""
+    async with _desks(config, by) as desks:
+        yield desks.queue
+
+
+@asynccontextmanager
 async def _desks(config: Config, by: str) -> AsyncIterator[Desks]:
     from ekiden.admin.sites import SiteDesk
     from ekiden.admin.steering import QueueDesk, Reporting

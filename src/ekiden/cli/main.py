@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "trace": ("ekiden.cli.queue:trace", "Tell a letter's story: who, when, which door, each attempt."),
     "events": ("ekiden.cli.events:events", "Show what happened: logins, refusals, changes."),
     "watch": ("ekiden.cli.watch:watch", "Show what the server does right now."),
+    "brake": ("ekiden.cli.brake:brake", "Accounts whose letters are held: was it the owner?"),
     "explain": ("ekiden.cli.explain:explain", "Say what a door would answer to a client, and why."),
     "demo": ("ekiden.cli.lab:demo", "Two servers on this machine, and letters between them to watch."),
     "bench": ("ekiden.cli.lab:bench", "Letters a second on this machine, beside Postfix."),

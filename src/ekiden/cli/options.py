@@ -75,6 +75,7 @@ def complaints() -> Iterator[None]:
     from ekiden.ports.breached import BreachedFailed
     from ekiden.ports.directory import DirectoryConflict, DirectoryFailed
     from ekiden.ports.event_store import EventStoreFailed
+    from ekiden.ports.habit_book import HabitsFailed
     from ekiden.ports.known_recipients import RecipientsFailed
     from ekiden.ports.passwords import HasherBusy
     from ekiden.ports.spool import SpoolFailed
@@ -87,7 +88,7 @@ def complaints() -> Iterator[None]:
         raise Failure(str(error)) from None
     except EventStoreFailed as error:
         raise Failure(str(error)) from None
-    except (BansFailed, DirectoryFailed, RecipientsFailed, SpoolFailed) as error:
+    except (BansFailed, DirectoryFailed, HabitsFailed, RecipientsFailed, SpoolFailed) as error:
         raise Failure(f"the store could not do it: {error}") from None
 
 

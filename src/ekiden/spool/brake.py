@@ -56,6 +56,8 @@ UNTOLD_AFTER: Final = 30.0
 #: How the `hold_reason` of what the brake holds begins.
 HOLD: Final = "brake: "
 
+#: What people are told, by kind.
+NOTICES: Final = ("brake", "brake-owner")
 #: Rules by which a recipient does not exist here (`policy.relay`).
 UNKNOWN_RULES: Final = frozenset({"own-domain-unknown", "own-domain-unlisted", "own-domain-callahead"})
 
