@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from ekiden.accounts.login import Authenticator
+from ekiden.accounts.quotas import Quotas
 from ekiden.config.model import Config, Domain, Relay
 from ekiden.model.account import Account, ScramVerifier
 from ekiden.model.door import DOORS, Door
@@ -36,6 +37,7 @@ from ekiden.storage.memory.tally import MemoryTally
 from tests.fakes.clock import FakeClock, FakeRandom
 from tests.fakes.events import CollectingSink
 from tests.fakes.passwords import FakeHasher
+from tests.fakes.usage import FakeUsage
 from tests.fakes.wire import TLS13, FakeWire
 
 PASSWORD = "correct horse battery"
@@ -90,6 +92,9 @@ class Hall:
         self.probe = FakeProbe()
         self.tally = MemoryTally(self.clock)
         self.guards = GuardReport(self.tally, self.events)
+        self.usage = FakeUsage()
+        self.quotas = Quotas(self.usage, self.clock, self.events, self.usage.warn)
+        self.quotas.configure(self.config.domain)
         self.known_recipients = MemoryKnownRecipients()
         self.window = Window(100, 1024 * 1024)
         self.offered: list[Claim] = []
@@ -131,6 +136,7 @@ class Hall:
             self.authenticator.mechanisms,
             gateways=self.gateways,
             shared=self.shared,
+            quotas=self.quotas,
             gate=DoorGate(door, self.config.doors.of(door), self.knocks),
         )
 

@@ -245,6 +245,25 @@ def test_how_much_an_account_may_send(house):
     assert house.run("account", "recipients", "count", you) == f"{you} knows no recipients\n"
 
 
+def test_what_a_mailbox_may_hold(house):
+    you = "you@example.test"
+    house.add(you)
+    assert json.loads(house.run("account", "show", you, "--json"))["mailbox"] == {
+        "octets": 0, "messages": 0, "quota": 0,
+    }  # fmt: skip
+    assert house.run("account", "quota", you, "1KiB") == f"{you} has the quota 1KiB\n"
+    assert "already" in house.run("account", "quota", you, "1024")
+    maildir = house.folder / "data" / "mail" / "example.test" / "you" / "Maildir"
+    (maildir / "new").mkdir(parents=True)
+    (maildir / "new" / "1.elsewhere").write_bytes(b"x" * 512)
+    assert house.run("account", "recount", you) == f"{you} holds 512 octets in 1 letter, 50 % of 1 KiB\n"
+    assert "512 octets in 1 letter, 50 % of 1 KiB" in house.run("account", "show", you)
+    for wrong in ("2GB", "0", "-1", "much"):
+        house.run("account", "quota", "--", you, wrong, status=2)
+    assert house.run("account", "quota", you, "none")
+    assert house.run("account", "quota", you, "default")
+
+
 def test_root_leaves_files_that_the_service_user_can_use(open_folder):
     house = House(open_folder, CONFIG.replace('"data"', '"data"\nuser = "nobody"').replace("log.json", "data/log.json"))
     house.add("you@example.test")

@@ -194,6 +194,14 @@ def _guard_acted(e: events.GuardActed) -> str:
     return f"the guard {e.guard} acted on {e.who}{where}: {e.reason}"
 
 
+def _quota_near(e: events.QuotaNear) -> str:
+    return f"{e.name} is nearly full: {e.octets} of {e.quota} octets; its owner was told"
+
+
+def _quota_full(e: events.QuotaFull) -> str:
+    return f"{e.name} is full: {e.octets} of {e.quota} octets, and a letter did not fit"
+
+
 def _limit_near(e: events.LimitNear) -> str:
     return f"{e.who} is near its limit {e.limit} (profile {e.profile}): {e.count} of {e.allowed}"
 
@@ -382,6 +390,8 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.LoginFailed: _login_failed,
     events.GuardActed: _guard_acted,
     events.LimitNear: _limit_near,
+    events.QuotaNear: _quota_near,
+    events.QuotaFull: _quota_full,
     events.LimitReached: _limit_reached,
     events.BanSet: _ban_set,
     events.BanLifted: _ban_lifted,

@@ -28,6 +28,7 @@ from typing import Any, Final, NamedTuple
 from ekiden.accounts.bans import BanBook
 from ekiden.accounts.guarded_login import GuardedAuthenticator, GuessGuard
 from ekiden.accounts.login import Authenticator
+from ekiden.accounts.quotas import Quotas
 from ekiden.app.bells import WorkerBell
 from ekiden.app.clock import SystemClock, SystemRandom
 from ekiden.app.current import CurrentResolver
@@ -36,6 +37,7 @@ from ekiden.app.recipient_lists import FileRecipientLists
 from ekiden.app.refusal import StartRefused
 from ekiden.app.secrets import read_secrets
 from ekiden.app.stores import (
+    MAIL_FOLDER,
     OpenDirectory,
     OpenTally,
     open_bans,
@@ -93,8 +95,6 @@ from ekiden.spool.notices import Notices
 from ekiden.spool.window import Window
 from ekiden.storage.maildir.store import MaildirMailboxes
 
-#: Under `data_dir`.
-MAIL_FOLDER: Final = "mail"
 #: What a client beyond `limits.sessions` hears (RFC 5321 §3.8; RFC 3206 for POP3).
 _SMTP_FULL: Final = Reply(421, "4.3.2", "Too many connections, please try again later").wire
 _POP3_FULL: Final = b"-ERR [SYS/TEMP] Too many connections, please try again later\r\n"
@@ -154,6 +154,8 @@ class Works:
         self.brake = Brake(tools, self.spawn)
         self.brake.configure(config)
         self.events = Overhearing(events, self.brake)
+        self.quotas = Quotas(self.mailboxes.usage, self.clock, events, self.notices.tell)
+        self.quotas.configure(config.domain)
         self.knocks = KnockBook(self.clock, events, counts)
         self.doors = Doors(loop, self.clock, self.random, events, balance)
         rules = self._make_rules(config, pairs, None)
@@ -183,6 +185,7 @@ class Works:
             road=open_road(self.config),
             notices=self.notices,
             workers=self.config.workers or os.cpu_count() or 1,
+            quotas=self.quotas,
             connections=outbound_connections(_descriptors(), self.config.limits.sessions),
         )
 
@@ -216,6 +219,7 @@ class Works:
         self._resolver.resolver = rules.resolver
         self._configure_sts(config)
         self.directory.configure(postmaster=config.postmaster, domains=[domain.name for domain in config.domain])
+        self.quotas.configure(config.domain)
         self.delivery.reconfigure(config, rules.secrets)
         self.notices.configure(config)
         self.brake.configure(config)
@@ -386,6 +390,7 @@ class Works:
             tally=self.tally,
             guards=self.guards,
             known_recipients=self.known_recipients,
+            quotas=self.quotas,
             tls=tls is not None,
             mechanisms=authenticator.mechanisms,
             gateways=read_neighbourhood().gateways,

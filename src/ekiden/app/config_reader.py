@@ -101,6 +101,8 @@ class _Reader:
                 return _positive(parse_duration(value))
             if kind == "optional-duration":
                 return _not_negative(parse_duration(value))
+            if kind == "optional-size":
+                return _not_negative(parse_size(value))
             if kind == "size":
                 return _positive(parse_size(value))
             if not isinstance(value, str):
@@ -148,7 +150,7 @@ class _Reader:
         return _blank(bare)
 
 
-_NUMBERS: Final = frozenset({"duration", "optional-duration", "size"})
+_NUMBERS: Final = frozenset({"duration", "optional-duration", "size", "optional-size"})
 _KINDS: Final = _NUMBERS | {"address", "path"}
 
 

@@ -181,6 +181,8 @@ def _check_domains(config: Config, raw: Mapping[str, Any], report: Report) -> No
                 f"recipients = {_RECIPIENTS}",
             )
         probed = _is_routed(config, key, for_everybody=True)
+        if domain.recipients != "accounts" and (domain.quota or domain.mailbox_quota):
+            report.add(path, f'"{domain.name}" has no mailboxes here (recipients), so it can have no quota')
         _check_recipients(domain.recipients, (*path, "recipients"), report, routed=probed)
 
 

@@ -39,6 +39,7 @@ from ekiden.ports.known_pairs import KnownPairs
 from ekiden.ports.known_recipients import KnownRecipients
 from ekiden.ports.passwords import PasswordHasher
 from ekiden.ports.tally import Tally
+from ekiden.ports.usage import MailboxUsage
 
 if TYPE_CHECKING:
     from ekiden.ports.counts import LiveBoard
@@ -62,6 +63,7 @@ BANS_FILE: Final = "bans.db"
 STS_FILE: Final = "sts.db"
 ROAD_FILE: Final = "road.json"
 GUARDS_FILE: Final = "guards.db"
+MAIL_FOLDER: Final = "mail"
 SPOOL_FOLDER: Final = "spool"
 SLOTS_FOLDER: Final = "slots"
 GUARDS_FOLDER: Final = "guards"
@@ -178,6 +180,13 @@ def open_bans(config: Config, *, make: bool = True) -> OpenBans:
         from ekiden.storage.sqlite.bans import SqliteBans
 
         return SqliteBans(path)
+
+
+def open_usage(config: Config, clock: Clock) -> MailboxUsage:
+    """How much mailboxes hold, for commands. Makes nothing before it is asked for what is there."""
+    from ekiden.storage.maildir.usage import MaildirUsage, at_once
+
+    return MaildirUsage(Path(config.data_dir, MAIL_FOLDER), clock, at_once)
 
 
 def open_sts(config: Config) -> SqliteStsMemory:
@@ -355,6 +364,7 @@ def _import_engines() -> None:
     from ekiden.app import clock, direct_events, operator_log  # noqa: F401 - loaded while it can be
     from ekiden.storage import breached_file, passwords  # noqa: F401 - loaded while it can be
     from ekiden.storage.machine import board  # noqa: F401 - loaded while it can be
+    from ekiden.storage.maildir import usage  # noqa: F401 - loaded while it can be
     from ekiden.storage.memory import (  # noqa: F401 - loaded while it can be
         bans,
         directory,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ekiden.admin.accounts import AccountDesk
     from ekiden.admin.app_passwords import AppPasswordDesk
     from ekiden.admin.grants import GrantDesk
+    from ekiden.admin.quotas import QuotaDesk
     from ekiden.admin.sending import SendingDesk
 
 #: A password has 1,024 octets at most; what is longer is the wrong file.
@@ -37,6 +38,7 @@ class Desks(NamedTuple):
     app_passwords: AppPasswordDesk
     grants: GrantDesk
     sending: SendingDesk
+    quotas: QuotaDesk
 
 
 @contextmanager
@@ -56,6 +58,7 @@ def all_desks(config_path: str, *, look: bool = False) -> Iterator[Desks]:
     from ekiden.admin.accounts import AccountDesk
     from ekiden.admin.app_passwords import AppPasswordDesk
     from ekiden.admin.grants import GrantDesk
+    from ekiden.admin.quotas import QuotaDesk
     from ekiden.admin.sending import SendingDesk
     from ekiden.app.clock import SystemClock, SystemRandom
     from ekiden.app.stores import (
@@ -65,6 +68,7 @@ def all_desks(config_path: str, *, look: bool = False) -> Iterator[Desks]:
         open_event_log,
         open_hasher,
         open_known_recipients,
+        open_usage,
     )
     from ekiden.policy.limits import profiles_of
 
@@ -84,6 +88,7 @@ def all_desks(config_path: str, *, look: bool = False) -> Iterator[Desks]:
             AppPasswordDesk(accounts, directory, clock, random),
             GrantDesk(accounts, directory, clock),
             SendingDesk(accounts, directory, known, clock, profiles=profiles_of(config)),
+            QuotaDesk(accounts, directory, open_usage(config, clock), clock, domains=config.domain),
         )
 
 

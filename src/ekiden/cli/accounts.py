@@ -12,6 +12,7 @@ from ekiden.cli.grants import send_as
 from ekiden.cli.limits import account_profile, recipients
 from ekiden.cli.options import config_option, finish, json_option
 from ekiden.cli.output import count, echo_json, local_time, safe, span, table, utc_time
+from ekiden.cli.quotas import account_quota, account_recount
 
 if TYPE_CHECKING:
     from ekiden.model.account import Account, Alias
@@ -26,6 +27,8 @@ account.add_command(app_password)
 account.add_command(send_as)
 account.add_command(account_profile)
 account.add_command(recipients)
+account.add_command(account_quota)
+account.add_command(account_recount)
 
 
 @account.command("add")
@@ -93,6 +96,7 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
         until = desks.accounts.password_until(found)
         profile = desks.sending.profile_of(found)
         known = finish(desks.sending.known(address))
+        held = finish(desks.quotas.held(found))
     if as_json:
         shown = {
             "password_changed": utc_time(found.password_changed),
@@ -102,6 +106,7 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
             "profile": profile.name,
             "limits": profile.limits,
             "known_recipients": known,
+            "mailbox": {"octets": held.octets, "messages": held.messages, "quota": held.quota},
             "app_passwords": [app_password_json(there) for there in found.app_passwords],
         }
         echo_json(_as_json(found) | shown)
@@ -114,6 +119,7 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
         ("password", _password_text(found.password_changed, until, now)),
         ("aliases", ", ".join(alias.name for alias in aliases) or "none lead to it"),
         ("may send as", ", ".join(("itself", *(["its aliases"] if aliases else []), *found.send_as))),
+        ("mailbox", held.text),
         ("sends as a", profile.text),
         ("has written to", count(known, "recipient")),
         ("app passwords", "" if found.app_passwords else "none"),

@@ -77,6 +77,7 @@ def complaints() -> Iterator[None]:
     from ekiden.ports.event_store import EventStoreFailed
     from ekiden.ports.habit_book import HabitsFailed
     from ekiden.ports.known_recipients import RecipientsFailed
+    from ekiden.ports.mailboxes import MailboxFailed
     from ekiden.ports.passwords import HasherBusy
     from ekiden.ports.spool import SpoolFailed
 
@@ -88,7 +89,7 @@ def complaints() -> Iterator[None]:
         raise Failure(str(error)) from None
     except EventStoreFailed as error:
         raise Failure(str(error)) from None
-    except (BansFailed, DirectoryFailed, HabitsFailed, RecipientsFailed, SpoolFailed) as error:
+    except (BansFailed, DirectoryFailed, HabitsFailed, MailboxFailed, RecipientsFailed, SpoolFailed) as error:
         raise Failure(f"the store could not do it: {error}") from None
 
 

@@ -33,6 +33,8 @@ Duration = Annotated[float, _kind("duration")]
 OptionalDuration = Annotated[float, _kind("optional-duration")]
 #: Written as 1000, "64KiB", "50MiB"; held in octets.
 Size = Annotated[int, _kind("size")]
+#: The same, and 0 for no limit.
+OptionalSize = Annotated[int, _kind("optional-size")]
 #: Written as "ADDRESS:PORT" or "[IPV6]:PORT".
 Address = Annotated[str, _kind("address")]
 #: Written as a path; relative ones are relative to the configuration file.
@@ -151,6 +153,11 @@ class Domain(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
             '"callahead" (ask the next hop) or "any".'
         ),
     ] = "accounts"
+    quota: Annotated[OptionalSize, doc("What all mailboxes of the domain may hold together. 0: no limit.")] = 0
+    mailbox_quota: Annotated[
+        OptionalSize,
+        doc("What each mailbox of the domain may hold; `ekiden account quota` says otherwise for one. 0: no limit."),
+    ] = 0
 
 
 class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -8,7 +8,8 @@ Rules
 3. An alias is replaced by its targets as new legs of the same letter. Nobody comes twice; a target that is the alias
    itself means the account behind it; after `DEPTH` aliases in a row it is a loop (554 5.4.6).
 4. A directory or mailbox that fails delays. What it says is for the log, never for a report (invariant 7).
-5. At most `CONCURRENT` legs at once: mailboxes wait for the disk, not for each other.
+5. A mailbox that is full delays, too (`accounts.quotas`): nothing is lost because somebody was on holiday.
+6. At most `CONCURRENT` legs at once: mailboxes wait for the disk, not for each other.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from ekiden.accounts.quotas import Quotas
 from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.fairness import FlowQueue
 from ekiden.delivery.faults import Faults
@@ -25,6 +27,7 @@ from ekiden.delivery.tools import Tools
 from ekiden.message.trace import render_delivered_to, render_return_path
 from ekiden.model.account import DirectoryEntry, Standing
 from ekiden.model.envelope import Recipient
+from ekiden.model.ids import LetterId
 from ekiden.model.mailbox import Mailbox
 from ekiden.model.outcome import Outcome, OutcomeKind
 from ekiden.policy.route_match import mailbox_of
@@ -32,6 +35,8 @@ from ekiden.ports.directory import DirectoryFailed
 from ekiden.ports.mailboxes import MailboxFailed
 from ekiden.ports.spool import SpoolFailed
 
+#: Of our own notices, which say that a mailbox is nearly full.
+NOTICE_DOOR: Final = "notice"
 #: Alias expansions in a row (invariant 9). Hand-made chains have two or three; Postfix allows 1000, sendmail 10.
 DEPTH: Final = 10
 #: Legs at once. Enough to fill a group of syncs, few enough to leave threads for the spool.
@@ -48,6 +53,7 @@ class LocalSite:
         self._directory = tools.directory
         self._mailboxes = tools.mailboxes
         self._clock = tools.clock
+        self._quotas = tools.quotas
         self._faults = faults
         self._home = ""
         self._spawn = spawn
@@ -127,7 +133,7 @@ class LocalSite:
         if entry.standing is Standing.ALIAS and entry.targets:
             return await self._alias(attempt, recipient, mailbox, entry, expansion)
         if entry.standing in (Standing.ACCOUNT, Standing.DISABLED):
-            return await self._put(attempt, recipient, mailbox, entry.account)
+            return await self._put(attempt, recipient, mailbox, entry.account, entry.quota)
         path = recipient.forward_path
         return Outcome(path, OutcomeKind.FAILED, 550, "5.1.1", "there is no mailbox of that name here")
 
@@ -139,8 +145,8 @@ class LocalSite:
             text = f"more than {DEPTH} aliases in a row: they lead in a circle"
             return Outcome(path, OutcomeKind.FAILED, 554, "5.4.6", text)
         own = [target for target in entry.targets if self._mailbox(target).key == mailbox.key]
-        if own and await self._directory.account(mailbox.key) is not None:
-            outcome = await self._put(attempt, recipient, mailbox, mailbox.key)
+        if own and (behind := await self._directory.account(mailbox.key)) is not None:
+            outcome = await self._put(attempt, recipient, mailbox, mailbox.key, behind.quota)
             if len(own) == len(entry.targets):
                 return outcome
         others = [target for target in entry.targets if target not in own]
@@ -150,11 +156,26 @@ class LocalSite:
         status = "2.0.0" if len(entry.targets) == 1 else EXPANDED_TO_SEVERAL
         return Outcome(path, OutcomeKind.EXPANDED, 250, status, "replaced by the targets of an alias")
 
-    async def _put(self, attempt: Attempt, recipient: Recipient, mailbox: Mailbox, account: str) -> Outcome:
-        claim, path = attempt.claim, recipient.forward_path
+    async def _put(self, attempt: Attempt, recipient: Recipient, mailbox: Mailbox, account: str, quota: int) -> Outcome:
+        """`quota`: the account's own."""
+        claim, path, quotas = attempt.claim, recipient.forward_path, self._quotas
+        if quotas is not None and mailbox.local_key != "postmaster" and claim.envelope.origin.door != NOTICE_DOOR:
+            size = claim.content.size_octets
+            room = quotas.peek(account, quota, size) or await quotas.ask(account, quota, size)
+            if not room.accepted:
+                return Outcome(path, OutcomeKind.DELAYED, 452, "4.2.2", "the mailbox is full")
         head = render_return_path(claim.envelope.reverse_path) + render_delivered_to(path)
         await self._mailboxes.deliver(account, claim.letter, mailbox.key, head, claim.content)
+        if quotas is not None:
+            await self._warn(quotas, account, quota, claim.letter)
         return Outcome(path, OutcomeKind.DELIVERED, 250, "2.0.0", f"delivered to the mailbox {account}")
+
+    async def _warn(self, quotas: Quotas, account: str, quota: int, letter: LetterId) -> None:
+        """The letter is delivered whatever comes of this."""
+        try:
+            await quotas.delivered(account, quota)
+        except (MailboxFailed, SpoolFailed) as error:
+            self._faults.known("delivery.quota", error, letter)
 
     def _mailbox(self, path: str) -> Mailbox:
         mailbox = mailbox_of(path)

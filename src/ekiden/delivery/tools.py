@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ekiden.accounts.quotas import Quotas
 from ekiden.delivery.budget import CONNECTIONS
 from ekiden.delivery.sts import StsPolicies
 from ekiden.model.ids import IdSequence
@@ -24,7 +25,7 @@ from ekiden.spool.window import Window
 class Tools(NamedTuple):
     """`ids`: of this incarnation; the names of our reports come from it. `workers`: how many deliver here.
     `connections`: that this worker may have open at once. `sts`: None asks no domain for its MTA-STS policy. `road`:
-    None never judges port 25 blocked. `notices`: None tells nobody."""
+    None never judges port 25 blocked. `notices`: None tells nobody. `quotas`: None knows no full mailbox."""
 
     spool: Spool
     window: Window
@@ -43,3 +44,4 @@ class Tools(NamedTuple):
     sts: StsPolicies | None = None
     road: RoadMemory | None = None
     notices: Notices | None = None
+    quotas: Quotas | None = None

@@ -61,7 +61,8 @@ class Account(msgspec.Struct, frozen=True):
 
     `send_as`: mailbox keys, or `@domain`, that the postmaster lets it send as beside its own. `app_passwords`: oldest
     first. `password_changed`: when the main password was set. `password_history`: Argon2id hashes of the passwords
-    before, latest first. `profile`: how much it may send, '' as a person.
+    before, latest first. `profile`: how much it may send, '' as a person. `quota`: octets that its
+    mailbox may hold, 0 any number, -1 as its domain says.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Account(msgspec.Struct, frozen=True):
     password_changed: float = 0.0
     password_history: tuple[str, ...] = ()
     profile: str = ""
+    quota: int = -1
 
 
 class Alias(msgspec.Struct, frozen=True):
@@ -95,8 +97,9 @@ class Standing(StrEnum):
 
 
 class DirectoryEntry(NamedTuple):
-    """`account`: its name when ACCOUNT or DISABLED. `targets`: when ALIAS."""
+    """`account`: its name when ACCOUNT or DISABLED, `quota`: its own. `targets`: when ALIAS."""
 
     standing: Standing
     account: str = ""
     targets: tuple[str, ...] = ()
+    quota: int = -1

@@ -172,6 +172,24 @@ class BanLifted(Event, tag="ban.lifted", kw_only=True):
     by: str
 
 
+class QuotaNear(Event, tag="quota.near", kw_only=True):
+    """A mailbox (`name`; `@domain`: all of a domain together) holds nine tenths of its `quota`, and its owner (the
+    postmaster) was told by mail: once, until it holds less than eight tenths."""
+
+    name: str
+    octets: int
+    quota: int
+
+
+class QuotaFull(Event, tag="quota.full", kw_only=True):
+    """A letter did not fit: refused for now at the door, or waiting in the queue. Told once an hour for each."""
+
+    name: str
+    octets: int
+    quota: int
+    level: str = _graver("warning")
+
+
 class RecipientRefused(Event, tag="recipient.refused", kw_only=True):
     """A recipient was refused at the door. `rule`: the one that decided; `reply`: what the client was told. `account`:
     the login."""

@@ -119,6 +119,14 @@ FIRST_TIME_RECIPIENTS: Final = Guard(
     "limit.reached",
     ("profile",),
 )
+QUOTA: Final = Guard(
+    "quota",
+    "What a mailbox, and all mailboxes of a domain, may hold: 452 4.2.2 at RCPT when a letter does not fit; those "
+    "that were taken wait. At nine tenths the owner gets a letter. Mail to the postmaster is always taken. Of one "
+    "account: ekiden account quota.",
+    "quota.full",
+    ("domain",),
+)
 
 ANOMALIES: Final = Guard(
     "anomalies",
@@ -154,6 +162,7 @@ GUARDS: Final = (
     RECIPIENTS,
     SENDING_LIMITS,
     FIRST_TIME_RECIPIENTS,
+    QUOTA,
     SIZE,
     HOPS,
     ANOMALIES,

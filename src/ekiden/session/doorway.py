@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ekiden.accounts.login import Authenticator
+from ekiden.accounts.quotas import Quotas
 from ekiden.config.model import Config, Domain
 from ekiden.model.door import DOORS, Door
 from ekiden.model.ids import IdSequence
@@ -91,6 +92,7 @@ class Doorway:
     shared: NetworkSet = _NOBODY
     gate: Gate = OPEN_GATE
     brakes: Brakes = NO_BRAKES
+    quotas: Quotas | None = None
     trusted: TrustedNetworks = field(init=False)
     domains: dict[str, Domain] = field(init=False)
     next_hops: NextHops = field(init=False)

@@ -243,6 +243,28 @@ class SmtpSession:
         mailbox = self._whole(event.forward_path)
         if mailbox.key in transaction.recipients:
             return None
+        quotas = self.doorway.quotas
+        entry = None if quotas is None or decision.rule == "postmaster" else self.doorway.directory.peek(mailbox)
+        if quotas is None or entry is None or not entry.account:
+            return self._within_limits(event, mailbox, decision)
+        size = transaction.mail.size
+        room = quotas.peek(entry.account, entry.quota, size)
+        if room is not None:
+            return self._with_room(event, mailbox, decision, room)
+        return Pending(
+            quotas.ask(entry.account, entry.quota, size),
+            lambda done: self._with_room(event, mailbox, decision, done.result()),
+        )
+
+    def _with_room(self, event: ev.RcptTo, mailbox: Mailbox, decision: Decision, room: Decision) -> Answer:
+        transaction = self._transaction
+        if transaction is None:  # the connection went away while we asked
+            return DIRECTORY_DOWN
+        if not room.accepted:
+            return self._recipient_refused(event, transaction, room)
+        return self._within_limits(event, mailbox, decision)
+
+    def _within_limits(self, event: ev.RcptTo, mailbox: Mailbox, decision: Decision) -> Answer:
         allowance = self.allowance
         if allowance is None or not allowance.counts(decision.rule):
             return self._take(event, mailbox, decision.rule)

@@ -25,6 +25,9 @@ class Rows(Protocol):
     def is_enabled(self, name: str) -> bool | None:
         """None: no such account."""
 
+    def quota(self, name: str) -> int:
+        """Of an account that there is."""
+
     def targets(self, name: str) -> tuple[str, ...]:
         """() if there is no such alias."""
 
@@ -75,7 +78,7 @@ def _account(rows: Rows, name: str) -> DirectoryEntry | None:
     enabled = rows.is_enabled(name) if name else None
     if enabled is None:
         return None
-    return DirectoryEntry(Standing.ACCOUNT if enabled else Standing.DISABLED, account=name)
+    return DirectoryEntry(Standing.ACCOUNT if enabled else Standing.DISABLED, account=name, quota=rows.quota(name))
 
 
 def _alias(rows: Rows, name: str) -> DirectoryEntry | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ekiden.accounts.quotas import Quotas
 from ekiden.config.model import Config, Domain, Route, Site
 from ekiden.config.model import Delivery as DeliverySection
 from ekiden.delivery.dispatch import Delivery
@@ -31,6 +32,7 @@ from tests.fakes.events import CollectingSink
 from tests.fakes.resolver import FakeResolver
 from tests.fakes.slots import FakeBell, FakeSlots
 from tests.fakes.smtp_server import FakeSmtpServer
+from tests.fakes.usage import FakeUsage
 from tests.fakes.wire import FakeConnector
 from tests.unit.delivery.letters import CONTENT
 
@@ -75,6 +77,9 @@ class PostOffice:
         self.directory = MemoryDirectory(domains=("example.test",))
         self.mailboxes = MemoryMailboxes()
         self.events = CollectingSink()
+        self.usage = FakeUsage()
+        self.quotas = Quotas(self.usage, self.clock, self.events, self.usage.warn)
+        self.quotas.configure(self.config.domain)
         self.ids = IdSequence(incarnation)
         random = FakeRandom(fraction=0.5)
         self.road = MemoryRoad(beside.road if beside else None)
@@ -97,6 +102,7 @@ class PostOffice:
             workers,
             road=self.road,
             notices=self.notices,
+            quotas=self.quotas,
         )
         self.delivery = Delivery(tools, self.config, secrets or {})
         self._addresses = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from ekiden.config.model import Domain
 from ekiden.delivery import local
 from ekiden.model.account import Account, Alias, DirectoryEntry, ScramVerifier, Standing
 from ekiden.model.envelope import Notify, Recipient
@@ -13,7 +15,7 @@ from ekiden.ports.directory import DirectoryFailed
 from ekiden.ports.spool import SpoolFailed
 from tests.fakes.smtp_server import FakeSmtpServer
 from tests.unit.delivery.letters import CONTENT
-from tests.unit.delivery.post_office import PostOffice, wishes
+from tests.unit.delivery.post_office import PostOffice, config, wishes
 
 SCRAM = ScramVerifier(b"", 1, b"", b"")
 
@@ -194,3 +196,43 @@ async def test_many_at_once_but_bounded(monkeypatch: pytest.MonkeyPatch) -> None
         await office.settle()
         assert len(office.mailbox("bob@example.test")) == len(letters)
         assert office.delivery._local.held == 0
+
+
+def with_quota(octets: int) -> PostOffice:
+    domain = Domain(name="example.test", mailbox_quota=octets)
+    return PostOffice(msgspec.structs.replace(config(), domain=(domain,)))
+
+
+async def test_a_full_mailbox_delays_and_is_tried_again() -> None:
+    async with with_quota(1000) as office:
+        await add(office, "bob")
+        office.usage.held["bob@example.test"] = 1000
+        letter = await office.send("bob@example.test")
+        await office.settle()
+        assert [(o.kind, o.code, o.status) for o in await office.outcomes(letter)] == [("delayed", 452, "4.2.2")]
+        assert office.mailbox("bob@example.test") == []
+        office.usage.held["bob@example.test"] = office.usage.found["bob@example.test"] = 0
+        await office.pass_time(400)
+        assert len(office.mailbox("bob@example.test")) == 1
+        assert office.usage.warnings == []
+
+
+async def test_the_postmaster_and_who_has_no_quota_receive_still() -> None:
+    async with with_quota(1000) as office:
+        await add(office, "postmaster")
+        await office.directory.add_account(Account("carol@example.test", "", SCRAM, quota=0))
+        office.usage.held = {"postmaster@example.test": 5000, "carol@example.test": 5000}
+        await office.send("postmaster@example.test", "carol@example.test")
+        await office.settle()
+        assert len(office.mailbox("postmaster@example.test")) == len(office.mailbox("carol@example.test")) == 1
+
+
+async def test_the_owner_of_a_nearly_full_mailbox_is_warned() -> None:
+    async with with_quota(10_000) as office:
+        await add(office, "bob")
+        office.usage.held["bob@example.test"] = 9100
+        for _ in range(3):
+            await office.send("bob@example.test")
+        await office.settle()
+        assert len(office.mailbox("bob@example.test")) == 3
+        assert [notice.to for notice in office.usage.warnings] == ["bob@example.test"]

@@ -37,6 +37,10 @@ class Runner(Protocol):
     def __call__(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]: ...
 
 
+#: Octets and messages.
+Removed = Callable[[int, int], None]
+
+
 class Items(Sequence[DropItem]):
     """`entries`: (folder/name, size) in their order."""
 
@@ -64,7 +68,8 @@ class Items(Sequence[DropItem]):
 class MaildirDrop:
     """Made by `open_drop`, in a thread."""
 
-    def __init__(self, maildir: Path, lock: int, run: Runner, sync: SharedSync) -> None:
+    def __init__(self, maildir: Path, lock: int, run: Runner, sync: SharedSync, removed: Removed) -> None:
+        self._removed = removed
         self._maildir = maildir
         self._lock = lock
         self._run = run
@@ -120,6 +125,7 @@ class MaildirDrop:
     def _remove(self, indexes: Sequence[int]) -> Sequence[int]:
         where: dict[str, str] | None = None
         failed = []
+        octets = messages = 0
         for index in indexes:
             path = self._items.paths[index]
             try:
@@ -128,10 +134,16 @@ class MaildirDrop:
                 except FileNotFoundError:
                     where = _where(self._maildir) if where is None else where
                     moved = where.get(base_of_path(path))
-                    if moved is not None:
-                        os.unlink(self._maildir / moved)
+                    if moved is None:
+                        continue
+                    os.unlink(self._maildir / moved)
             except OSError:
                 failed.append(index)
+                continue
+            octets += self._items[index].size_octets
+            messages += 1
+        if messages:
+            self._removed(octets, messages)
         try:
             self._sync.sync(self._maildir / "new")
             self._sync.sync(self._maildir / "cur")
@@ -140,12 +152,12 @@ class MaildirDrop:
         return failed
 
 
-def open_drop(maildir: Path, run: Runner, sync: SharedSync) -> MaildirDrop:
-    """In a thread. Raises MaildropBusy, OSError."""
+def open_drop(maildir: Path, run: Runner, sync: SharedSync, removed: Removed) -> MaildirDrop:
+    """In a thread. `removed`: told in a thread how much was. Raises MaildropBusy, OSError."""
     lock = os.open(maildir.parent / "pop3.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return MaildirDrop(maildir, lock, run, sync)
+        return MaildirDrop(maildir, lock, run, sync, removed)
     except BlockingIOError:
         os.close(lock)
         raise MaildropBusy(str(maildir.parent)) from None

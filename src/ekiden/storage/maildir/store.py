@@ -3,6 +3,7 @@
     ROOT/example.test/alice/Maildir/{new,cur,tmp}   mail_location = maildir:ROOT/%d/%n/Maildir
     ROOT/example.test/alice/delivered, delivered.old   see `journal`
     ROOT/example.test/alice/pop3.lock, sizes           see `maildrop`
+    ROOT/example.test/alice/usage, quota-told          see `usage`
 
 Rules
 1. `deliver` returns when the file, its name and the journal line are on disk; a letter comes once a recipient,
@@ -18,9 +19,11 @@ Called by delivery (local transport) and session/pop3 through the port. Never lo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +35,7 @@ from ekiden.storage.maildir.deposit import Deposit
 from ekiden.storage.maildir.maildrop import MaildirDrop, open_drop
 from ekiden.storage.maildir.names import account_folder, ticket
 from ekiden.storage.maildir.sync import SharedSync, make_directories
+from ekiden.storage.maildir.usage import MaildirUsage
 
 #: Deliveries at once: each waits for the disk most of its time; more only queue up there.
 DELIVERY_THREADS: Final = 8
@@ -57,6 +61,7 @@ class MaildirMailboxes:
         self._clock = clock
         self._sync = SharedSync()
         self._known: set[str] = set()
+        self.usage = MaildirUsage(root, clock, self._run_reading)
         self._deliveries = ThreadPoolExecutor(delivery_threads, thread_name_prefix="maildir-deliver")
         self._readers = ThreadPoolExecutor(reading_threads, thread_name_prefix="maildir-read")
 
@@ -70,8 +75,10 @@ class MaildirMailboxes:
         try:
             if octets is not None:
                 await _run(self._deliveries, self._deposit, account, deposit, head, octets)
+                self.usage.came(account, len(head) + len(octets))
             else:
                 await self._deposit_pieces(account, deposit, head, content)
+                self.usage.came(account, len(head) + content.size_octets)
         except OSError as error:
             self._known.discard(account)  # whatever it was: look at the folders again
             raise MailboxFailed(f"{self.maildir(account)}: {error}") from error
@@ -109,7 +116,7 @@ class MaildirMailboxes:
                 await _run(pool, deposit.write, piece)
             if deposit.size_octets != len(head) + content.size_octets:
                 raise SpoolFailed(f"{deposit.size_octets - len(head)} octets came instead of {content.size_octets}")
-            await _run(pool, deposit.commit)
+            await _run(pool, self._commit, account, deposit)
         finally:
             await _run(pool, deposit.close)
 
@@ -119,9 +126,14 @@ class MaildirMailboxes:
         try:
             if self._begin(account, deposit):
                 deposit.write(head + octets)
-                deposit.commit()
+                self._commit(account, deposit)
         finally:
             deposit.close()
+
+    def _commit(self, account: str, deposit: Deposit) -> None:
+        deposit.commit()
+        with contextlib.suppress(OSError):  # it is delivered; what was not counted is counted anew within a day
+            self.usage.changed(account, deposit.size_octets, 1)
 
     def _begin(self, account: str, deposit: Deposit) -> bool:
         self._prepare(account)
@@ -136,7 +148,11 @@ class MaildirMailboxes:
         self._prepare(account)
         maildir = self.maildir(account)
         self._sweep(maildir / "tmp")
-        opened.append(open_drop(maildir, self._run_reading, self._sync))
+        opened.append(open_drop(maildir, self._run_reading, self._sync, partial(self._removed, account)))
+
+    def _removed(self, account: str, octets: int, messages: int) -> None:
+        with contextlib.suppress(OSError):
+            self.usage.changed(account, -octets, -messages)
 
     def _run_reading(self, function: Callable[..., Any], *args: Any) -> Any:
         return _run(self._readers, function, *args)

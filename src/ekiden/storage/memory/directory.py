@@ -33,6 +33,9 @@ class MemoryDirectory:
         account = self._accounts.get(name)
         return account.enabled if account else None
 
+    def quota(self, name: str) -> int:
+        return self._accounts[name].quota
+
     def targets(self, name: str) -> tuple[str, ...]:
         return self._aliases.get(name, ())
 

@@ -69,11 +69,12 @@ STEPS: Final = (
         ) STRICT, WITHOUT ROWID""",
     ),
     ("ALTER TABLE account ADD COLUMN profile TEXT NOT NULL DEFAULT ''",),
+    ("ALTER TABLE account ADD COLUMN quota INTEGER NOT NULL DEFAULT -1",),
 )
 
 _COLUMNS: Final = (
     "name, argon2, scram_salt, scram_iterations, scram_stored_key, scram_server_key, enabled, epoch, created, changed, "
-    "send_as, password_changed, password_history, profile"
+    "send_as, password_changed, password_history, profile, quota"
 )
 _PLACES: Final = ", ".join("?" * (_COLUMNS.count(",") + 1))
 
@@ -89,6 +90,10 @@ class DirectoryRows:
     def is_enabled(self, name: str) -> bool | None:
         found = self._one("SELECT enabled FROM account WHERE name = ?", name)
         return None if found is None else bool(found)
+
+    def quota(self, name: str) -> int:
+        found: int = self._one("SELECT quota FROM account WHERE name = ?", name)
+        return found
 
     def targets(self, name: str) -> tuple[str, ...]:
         rows = self._connection.execute("SELECT target FROM alias_target WHERE name = ? ORDER BY position", (name,))
@@ -210,7 +215,7 @@ def _domain(name: str) -> str:
 
 def _account(row: Sequence[Any], app_passwords: tuple[AppPassword, ...]) -> Account:
     name, argon2, salt, iterations, stored_key, server_key, enabled, epoch, created, changed, *more = row
-    send_as, password_changed, password_history, profile = more
+    send_as, password_changed, password_history, profile, quota = more
     return Account(
         name=name,
         argon2=argon2,
@@ -224,6 +229,7 @@ def _account(row: Sequence[Any], app_passwords: tuple[AppPassword, ...]) -> Acco
         password_changed=password_changed,
         password_history=tuple(json.loads(password_history)),
         profile=profile,
+        quota=quota,
     )
 
 
@@ -237,4 +243,5 @@ def _values(account: Account, epoch: int) -> tuple[Any, ...]:
     s = account.scram
     head = (account.name, account.argon2, s.salt, s.iterations, s.stored_key, s.server_key)
     grants = (json.dumps(account.send_as), account.password_changed, json.dumps(account.password_history))
-    return (*head, int(account.enabled), epoch, account.created, account.changed, *grants, account.profile)
+    much = (account.profile, account.quota)
+    return (*head, int(account.enabled), epoch, account.created, account.changed, *grants, *much)
