@@ -2,8 +2,8 @@
 looks for anomalies.
 
 Rules
-1. Each second: one small file is written (`storage.machine.board`), half a millisecond at most. Each minute: one
-   transaction in the store's thread. Nothing of it is on the way of a letter.
+1. Each second: one small file is written (`storage.machine.board`). Each minute: one transaction. Both in threads: a
+   file system that is busy with syncs may keep any write waiting. Nothing of it is on the way of a letter.
 2. Who has the duty (a lock that the kernel takes back when its process ends) also samples the queue, folds old counts,
    and looks for anomalies.
 3. What fails is told once, until it works again; counts that could not be written are written with the next ones.
@@ -13,10 +13,9 @@ Made and ticked by `app.worker`.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 from ekiden.admin.watchman import Watchman
 from ekiden.app.compose import Works
@@ -32,8 +31,6 @@ from ekiden.storage.machine.locks import ByteLocks
 from ekiden.telemetry.counts import SECONDS, LiveCounts
 from ekiden.telemetry.guessers import Guessers
 
-Spawn = Callable[[Coroutine[Any, Any, None], str], object]
-
 
 class Watching:
     """Raises StoreRefused."""
@@ -46,6 +43,7 @@ class Watching:
         self._store = open_counts(config)
         self._folder = Path(config.data_dir, WATCH_FOLDER)
         self._board: BoardWriter | None = None
+        self._telling = asyncio.Lock()
         self._locks: ByteLocks | None = None
         self._watchman = Watchman(self._store, works.events, works.clock, self._letters)
         self._ticks = 0
@@ -63,33 +61,42 @@ class Watching:
         if self._ticks % SECONDS == 0 and not self._is_writing:
             self._is_writing = True
             self._works.spawn(self._write(), "counts")
-        try:
-            self._tell()
-            self._failing.pop("board", None)
-        except OSError as error:
-            self._failed("board", error)
+        if not self._telling.locked():
+            self._works.spawn(self._tell(self._row()), "board")
 
-    def _tell(self) -> None:
-        """Raises OSError."""
+    def _row(self) -> LiveRow:
+        return LiveRow(
+            worker=self._worker,
+            pid=os.getpid(),
+            time=self._works.clock.now(),
+            sessions=self._works.doors.sessions(),
+            minute=self._counts.minute(),
+            guessers=self._guessers.most(),
+            in_memory=self._works.window.used_legs,
+        )
+
+    async def _tell(self, row: LiveRow) -> None:
+        async with self._telling:
+            if self._is_closed:
+                return
+            try:
+                await asyncio.to_thread(self._write_row, row)
+                self._failing.pop("board", None)
+            except OSError as error:
+                self._failed("board", error)
+
+    def _write_row(self, row: LiveRow) -> None:
+        """In a thread. Raises OSError."""
         if self._board is None:
             self._board = BoardWriter(self._folder, self._worker)
-        self._board.write(
-            LiveRow(
-                worker=self._worker,
-                pid=os.getpid(),
-                time=self._works.clock.now(),
-                sessions=self._works.doors.sessions(),
-                minute=self._counts.minute(),
-                guessers=self._guessers.most(),
-                in_memory=self._works.window.used_legs,
-            )
-        )
+        self._board.write(row)
 
     async def close(self) -> None:
         """Writes what was counted since the last minute."""
         self._is_closed = True
-        if self._board is not None:
-            self._board.close()
+        async with self._telling:
+            if self._board is not None:
+                self._board.close()
         self._counts.tick()
         await self._flush(self._hour())
         self._store.close()
