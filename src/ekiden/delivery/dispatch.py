@@ -30,6 +30,7 @@ from ekiden.delivery.attempt import Attempt
 from ekiden.delivery.barrier import CLOSED, CONGESTED, Bar, NotNow
 from ekiden.delivery.budget import Budget
 from ekiden.delivery.faults import Faults, Tasks
+from ekiden.delivery.held import HeldLetters
 from ekiden.delivery.local import LocalSite
 from ekiden.delivery.memory import HostMemory
 from ekiden.delivery.noticeboard import Noticeboard
@@ -92,6 +93,7 @@ class Delivery:
         self._local = LocalSite(tools, self._faults, spawn=self._tasks.spawn, finished=self._settler.settle)
         self._noticeboard = Noticeboard(tools.spool, tools.clock, self._faults, self._tasks.spawn)
         self._sweep = Sweep(tools.spool, tools.window, tools.clock)
+        self._held = HeldLetters(tools, self._faults, settle=self._settler.settle, spawn=self._tasks.spawn)
         self._reading: asyncio.Task[None] | None = None
         self._draining = False
         self._ring_after = 0.0
@@ -126,6 +128,7 @@ class Delivery:
             self._unclog(site)
         if not self._draining:
             self._tell_delays(now)
+            self._held.tick(now, self._delivery.hold_expire)
             self._noticeboard.tick(self._ways.sites(), now)
             self._watch.tick()
             if self._reading is None or self._reading.done():
