@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from ekiden.admin.hindrances import Hindrances
-from ekiden.model.envelope import Leg, LegState
+from ekiden.model.envelope import HELD_BY, Leg, LegState
 
 #: How long after its rest a site's letters are due, at most (seconds): what was put back when it failed.
 _SLACK: Final = 1.0
@@ -77,6 +77,12 @@ HELD = Cause(
     "held",
     "a person holds it",
     "`ekiden queue release ID`, or `bounce` or `remove` it",
+)
+#: Not of the usual ones.
+HELD_BY_RULE = Cause(
+    "held-by-rule",
+    "a rule holds it",
+    "`ekiden queue release ID`, or `bounce` it; for the brake: `ekiden brake list`",
 )
 #: The usual ones, in the order of the page.
 CAUSES: Final = (REFUSED, FULL, SILENT, RESTING, DNS, TLS, LOGIN, LIMITS, SUSPENDED, HELD)
@@ -166,7 +172,7 @@ def cause_of(leg: Leg, known: Hindrances, now: float) -> Cause | None:
     state, error = state_of(leg, known, now), error_of(leg)
     match state:
         case "held":
-            return HELD
+            return HELD if leg.hold_reason.startswith(HELD_BY) or not leg.hold_reason else HELD_BY_RULE
         case "suspended":
             return SUSPENDED
         case "blocked":

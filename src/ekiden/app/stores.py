@@ -199,6 +199,13 @@ def open_sts(config: Config) -> SqliteStsMemory:
         return SqliteStsMemory(path)
 
 
+def has_guard_file(config: Config) -> bool:
+    """Whether a server has made it. Raises StoreRefused."""
+    path = Path(config.data_dir, GUARDS_FILE)
+    with _refusals(config, path):
+        return _exists(path)
+
+
 def open_guard_file(config: Config) -> SqliteGuardFile:
     """What guards remember beyond counts, for a worker or a command. On one event loop. Raises StoreRefused."""
     path = Path(config.data_dir, GUARDS_FILE)

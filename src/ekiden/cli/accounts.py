@@ -8,9 +8,10 @@ import click
 
 from ekiden.cli.account_desk import account_desk, all_desks, done, password_for, password_option
 from ekiden.cli.app_passwords import APP_PASSWORD_HEAD, app_password, app_password_json, app_password_row
+from ekiden.cli.brake import habits_of
 from ekiden.cli.grants import send_as
 from ekiden.cli.limits import account_profile, recipients
-from ekiden.cli.options import config_option, finish, json_option
+from ekiden.cli.options import config_option, finish, json_option, load_config
 from ekiden.cli.output import count, echo_json, local_time, safe, span, table, utc_time
 from ekiden.cli.quotas import account_quota, account_recount
 
@@ -86,10 +87,12 @@ def account_list(domain: str, config_path: str, *, as_json: bool) -> None:
 def account_show(address: str, config_path: str, *, as_json: bool) -> None:
     """Show all about the account ADDRESS.
 
-    Its state, the age of its password, the aliases that lead to it, what and how much it may send, its app
-    passwords."""
+    Its state, the age of its password, the aliases that lead to it, what and how much it may send, what is usual for
+    it (the brake compares with that), its app passwords."""
+    from ekiden.admin.habit_text import habit_json, habit_lines
     from ekiden.app.clock import SystemClock
 
+    config = load_config(config_path)
     with all_desks(config_path, look=True) as desks:
         found = finish(desks.accounts.existing(address))
         aliases = finish(desks.accounts.aliases_to(found))
@@ -97,6 +100,8 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
         profile = desks.sending.profile_of(found)
         known = finish(desks.sending.known(address))
         held = finish(desks.quotas.held(found))
+    now = SystemClock().now()
+    habits = habits_of(config, found.name)
     if as_json:
         shown = {
             "password_changed": utc_time(found.password_changed),
@@ -107,11 +112,11 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
             "limits": profile.limits,
             "known_recipients": known,
             "mailbox": {"octets": held.octets, "messages": held.messages, "quota": held.quota},
+            "habits": habit_json(habits, now),
             "app_passwords": [app_password_json(there) for there in found.app_passwords],
         }
         echo_json(_as_json(found) | shown)
         return
-    now = SystemClock().now()
     lines = [
         ("account", found.name),
         ("login", "enabled" if found.enabled else "disabled; mail still arrives"),
@@ -122,6 +127,7 @@ def account_show(address: str, config_path: str, *, as_json: bool) -> None:
         ("mailbox", held.text),
         ("sends as a", profile.text),
         ("has written to", count(known, "recipient")),
+        *habit_lines(habits, now),
         ("app passwords", "" if found.app_passwords else "none"),
     ]
     click.echo("\n".join(safe(f"{name + ':':<15}{text}".rstrip()) for name, text in lines))

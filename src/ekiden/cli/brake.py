@@ -15,6 +15,8 @@ from ekiden.cli.output import count, echo_json, local_time, table, utc_time
 
 if TYPE_CHECKING:
     from ekiden.admin.brakes import BrakeDesk
+    from ekiden.config.model import Config
+    from ekiden.model.habits import Habits
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ def brake() -> None:
 @json_option
 def brake_list(config_path: str, *, as_json: bool) -> None:
     """List them, and why each is held."""
-    braked = _with_desk(config_path, lambda desk: desk.braked())
+    braked = _with_desk(_early(config_path), lambda desk: desk.braked())
     if as_json:
         echo_json([{"account": name, "since": utc_time(b.since), "reason": b.reason} for name, b in braked.items()])
     elif not braked:
@@ -53,8 +55,9 @@ def brake_list(config_path: str, *, as_json: bool) -> None:
 @json_option
 def brake_release(address: str, revoke: str, config_path: str, *, as_json: bool) -> None:
     """It was the owner: send what is held, and take such letters from now on."""
+    config = _early(config_path)
     name = _named(address, revoke, config_path)
-    legs = _with_desk(config_path, lambda desk: desk.release(name))
+    legs = _with_desk(config, lambda desk: desk.release(name))
     done(f"{name} sends again; {count(legs, 'leg')} released", as_json=as_json, legs=legs)
 
 
@@ -67,8 +70,9 @@ def brake_bounce(address: str, revoke: str, config_path: str, *, as_json: bool) 
     """It was not the owner: send what is held back, and forget it.
 
     First make sure that the thief cannot log in any more: `ekiden account passwd`, or --revoke-app-password."""
+    config = _early(config_path)
     name = _named(address, revoke, config_path)
-    taken = _with_desk(config_path, lambda desk: desk.bounce(name))
+    taken = _with_desk(config, lambda desk: desk.bounce(name))
     text = f"{name} sends again; {count(taken.legs, 'leg')} sent back"
     if taken.busy:
         text += f", {count(taken.busy, 'leg')} could not be taken right now: give the command again"
@@ -89,23 +93,44 @@ def _named(address: str, revoke: str, config_path: str) -> str:
     return name
 
 
-def _with_desk(config_path: str, action: Callable[[BrakeDesk], Awaitable[T]]) -> T:
+def habits_of(config: Config, account: str) -> Habits | None:
+    """What is known of an account, for looking; None if nothing is."""
+
+    async def ask() -> Habits | None:
+        from ekiden.app.stores import has_guard_file, open_guard_file
+
+        if not has_guard_file(config):
+            return None
+        with closing(open_guard_file(config)) as book:
+            return await book.habits(account)
+
+    return finish(ask())
+
+
+def _early(config_path: str) -> Config:
+    """What must be read before the command becomes `user`, who may not be able to."""
+    from ekiden.admin import brakes, sites, steering  # noqa: F401 - loaded while it can be
+
+    return load_config(config_path)
+
+
+def _with_desk(config: Config, action: Callable[[BrakeDesk], Awaitable[T]]) -> T:
     async def act() -> T:
-        async with _desk(config_path) as desk:
+        async with _desk(config) as desk:
             return await action(desk)
 
     return finish(act())
 
 
 @asynccontextmanager
-async def _desk(config_path: str) -> AsyncIterator[BrakeDesk]:
+async def _desk(config: Config) -> AsyncIterator[BrakeDesk]:
     import asyncio
 
     from ekiden.admin.brakes import Books, BrakeDesk
     from ekiden.app.clock import SystemClock
     from ekiden.app.stores import open_event_log, open_guard_file
 
-    config, by, clock = load_config(config_path), operator(), SystemClock()
+    by, clock = operator(), SystemClock()
     async with queue_desk(config, by) as queue:
         with closing(open_guard_file(config)) as book, closing(open_event_log(config, clock)) as sink:
             yield BrakeDesk(Books(book, book), queue, clock, sink, asyncio.sleep, by=by)

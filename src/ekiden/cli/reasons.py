@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ekiden.admin.causes import RESTING, TURN, cause_of, state_of
+from ekiden.admin.causes import HELD_BY_RULE, RESTING, TURN, cause_of, state_of
 from ekiden.admin.hindrances import Hindrances
 from ekiden.admin.sites import next_hop_of
 from ekiden.cli.output import count, local_time, span, utc_time
@@ -51,6 +51,8 @@ def why_text(leg: Leg, known: Hindrances, now: float) -> str:
     title = cause.title if cause is not None else ""
     match state:
         case "held":
+            if cause is HELD_BY_RULE:
+                return f"{title}, and it goes back to its sender in the end if nobody releases it"
             return f"{title}, and it stays until it is released"
         case "being tried":
             words = "a worker has it in hand: it is being tried, or is next in line for its site"
