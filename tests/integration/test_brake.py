@@ -32,7 +32,11 @@ def server(tmp_path: Path) -> Iterator[LabServer]:
 def client(server: LabServer, password: str) -> smtplib.SMTP_SSL:
     context = ssl._create_unverified_context()
     session = smtplib.SMTP_SSL("127.0.0.1", server.ports["submissions"], context=context, timeout=30)
-    session.login(YOU, password)
+    try:
+        session.login(YOU, password)
+    except smtplib.SMTPException:
+        session.close()
+        raise
     return session
 
 
