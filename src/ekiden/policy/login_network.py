@@ -7,6 +7,7 @@ victim. Called by `accounts.login`.
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 from ekiden.policy.networks import parse_address
@@ -15,6 +16,7 @@ IPV4_BITS: Final = 24
 IPV6_BITS: Final = 48
 
 
+@lru_cache(maxsize=8192)  # asked for each letter of a login; 12 µs without
 def login_network(client: str) -> str:
     """CIDR form, such as '192.0.2.0/24'; a mapped IPv4 address counts as IPv4; '' if `client` is no IP address."""
     address = parse_address(client)
