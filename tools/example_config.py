@@ -51,6 +51,8 @@ VALUES: dict[str, Any] = {
     "listen.pop3s": ["0.0.0.0:995", "[::]:995"],
     "domain.name": "example.org",
     "profile.name": "shop",
+    "restrict.name": "only in the house",
+    "restrict.allow": ["example.org"],
     "route.match": "*.partner.example",
     "source.address": "192.0.2.1",
     "source.helo": "mx1.example.org",
@@ -71,6 +73,7 @@ TABLES = {
     "domain": "Our domains: one [[domain]] each.",
     "profile": "How much an account may send: one [[profile]] each. Default: person, newsletter, application and "
     "network, as docs/limits.md lists them.",
+    "restrict": "Where some accounts or networks may send: one [[restrict]] each. Default: none.",
     "route": "Ways that are not the MX of the domain, such as a smarthost: one [[route]] each. Default: none.",
     "site": "What a site is spared or allowed: one [[site]] each. A site is a set of MX hosts, or the "
     "targets of a route. Default: none.",
@@ -89,7 +92,7 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"extra_certificate", "doors.relay", "profile", "route", "site", "source"})
+ONLY_SHOWN = frozenset({"extra_certificate", "doors.relay", "profile", "restrict", "route", "site", "source"})
 
 
 class Key(NamedTuple):

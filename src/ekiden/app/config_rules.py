@@ -16,6 +16,7 @@ from ekiden.app.config_lines import KeyPath
 from ekiden.app.config_oauth import check_oauth
 from ekiden.app.config_profiles import check_profiles
 from ekiden.app.config_reader import Report
+from ekiden.app.config_restrict import check_restrictions
 from ekiden.app.config_routes import check_routes
 from ekiden.app.config_sites import check_sites
 from ekiden.app.config_sources import check_sources
@@ -72,6 +73,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     check_sites(config, report)
     check_oauth(config, report)
     check_profiles(config, report)
+    check_restrictions(config, report)
 
 
 def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:

@@ -182,6 +182,20 @@ class Profile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = 200
 
 
+class Restrict(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where some may send. Who meets all conditions that are named is bound."""
+
+    name: Annotated[str, doc("What the refusal calls it; senders read it.")]
+    account: Annotated[tuple[str, ...], doc('For these accounts; "*": any login. None: for all who send.')] = ()
+    profile: Annotated[tuple[str, ...], doc("For accounts (or trusted networks) with one of these profiles.")] = ()
+    network: Annotated[tuple[str, ...], doc('For clients of these networks, such as "10.1.0.0/16".')] = ()
+    allow: Annotated[
+        tuple[str, ...],
+        doc('The only recipient domains: "example.org" or "*.example.org". None: all but deny.'),
+    ] = ()
+    deny: Annotated[tuple[str, ...], doc('Recipient domains that are refused, even if in allow; "*": all.')] = ()
+
+
 class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     match: Annotated[
         str,
@@ -514,6 +528,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     oauth: Oauth = Oauth()
     domain: tuple[Domain, ...] = ()
     profile: tuple[Profile, ...] = ()
+    restrict: tuple[Restrict, ...] = ()
     route: tuple[Route, ...] = ()
     site: tuple[Site, ...] = ()
     source: tuple[Source, ...] = ()

@@ -119,6 +119,13 @@ FIRST_TIME_RECIPIENTS: Final = Guard(
     "limit.reached",
     ("profile",),
 )
+RECIPIENT_DOMAINS: Final = Guard(
+    "recipient-domains",
+    "Recipient domains that an account, a profile or a network may not send to, or the only ones that it may: 550 with "
+    "the name of the restriction. None by default.",
+    "recipient.refused",
+    ("restrict",),
+)
 QUOTA: Final = Guard(
     "quota",
     "What a mailbox, and all mailboxes of a domain, may hold: 452 4.2.2 at RCPT when a letter does not fit; those "
@@ -162,6 +169,7 @@ GUARDS: Final = (
     RECIPIENTS,
     SENDING_LIMITS,
     FIRST_TIME_RECIPIENTS,
+    RECIPIENT_DOMAINS,
     QUOTA,
     SIZE,
     HOPS,

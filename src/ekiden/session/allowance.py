@@ -1,5 +1,5 @@
-"""Allowance: what one account, or one address of trusted_networks, may still send. One a session; counts are shared by
-all workers.
+"""Allowance: what one account, or one address of trusted_networks, may still send, and where to. One a session; counts
+are shared by all workers.
 
 Rules
 1. A message is counted with its first recipient, a recipient when it is taken: before the content, so two sessions
@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Iterable
 from ekiden.model.decision import Decision
 from ekiden.model.events import LimitNear, LimitReached
 from ekiden.policy.limits import DAY, PERSON, Limit, Limits, over, over_message
+from ekiden.policy.restrict import decide_domain
 from ekiden.session.doorway import Doorway
 
 #: One event for a limit and who has it, at most so often, in seconds.
@@ -29,7 +30,7 @@ _TOLD: float = 600.0
 class Allowance:
     """`who`: what is counted. `account`: '' without a login."""
 
-    __slots__ = ("_account", "_client", "_doorway", "_far", "_limits", "_who")
+    __slots__ = ("_account", "_client", "_doorway", "_far", "_limits", "_restrictions", "_who")
 
     def __init__(self, doorway: Doorway, client: str, *, account: str = "", profile: str = "") -> None:
         self._doorway = doorway
@@ -37,6 +38,8 @@ class Allowance:
         self._account = account
         self._who = account or client
         self._limits: Limits = doorway.sending_limits.get(profile) or doorway.sending_limits[PERSON]
+        name = profile or PERSON
+        self._restrictions = tuple(one for one in doorway.restrictions if one.is_for(account, name, client))
         self._far = False
 
     def may_begin(self) -> Decision | None:
@@ -46,6 +49,10 @@ class Allowance:
     def counts(self, rule: str) -> bool:
         """`rule`: by which relay control took the recipient."""
         return bool(self._account) or rule == "trusted-network"
+
+    def forbids(self, domain: str) -> Decision | None:
+        """The refusal of recipients there (`policy.restrict`). `domain`: a domain key."""
+        return decide_domain(self._restrictions, domain) if self._restrictions else None
 
     def knows(self, recipient: str) -> bool | None:
         """Whether it is no stranger; None: `ask`."""

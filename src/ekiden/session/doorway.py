@@ -20,6 +20,7 @@ from ekiden.model.wrong_door import WrongDoor
 from ekiden.policy.limits import Limits, limits_by_name
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
+from ekiden.policy.restrict import Restriction, restrictions_of
 from ekiden.policy.trusted import TrustedNetworks
 from ekiden.ports.brake import NO_BRAKES, Brakes
 from ekiden.ports.clock import Clock, Random
@@ -97,6 +98,7 @@ class Doorway:
     domains: dict[str, Domain] = field(init=False)
     next_hops: NextHops = field(init=False)
     sending_limits: dict[str, Limits] = field(init=False)
+    restrictions: tuple[Restriction, ...] = field(init=False)
     _settings: dict[tuple[bool, bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,6 +106,7 @@ class Doorway:
         trusted = TrustedNetworks(self.config.relay.trusted_networks, self.gateways, proxies)
         object.__setattr__(self, "trusted", trusted)
         object.__setattr__(self, "next_hops", NextHops(self.config))
+        object.__setattr__(self, "restrictions", restrictions_of(self.config.restrict))
         object.__setattr__(self, "sending_limits", limits_by_name(self.config))
         object.__setattr__(self, "domains", {domain_key(d.name): d for d in self.config.domain})
 

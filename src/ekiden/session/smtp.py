@@ -268,6 +268,10 @@ class SmtpSession:
         allowance = self.allowance
         if allowance is None or not allowance.counts(decision.rule):
             return self._take(event, mailbox, decision.rule)
+        refusal = None if decision.rule == "postmaster" else allowance.forbids(mailbox.domain_key)
+        if refusal is not None:
+            assert self._transaction is not None
+            return self._recipient_refused(event, self._transaction, refusal)
         known = allowance.knows(mailbox.key)
         if known is not None:
             return self._take_counted(event, mailbox, decision.rule, known=known)

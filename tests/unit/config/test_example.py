@@ -26,6 +26,8 @@ EXAMPLES = (
     "route.match",
     "route.to",
     "profile.name",
+    "restrict.name",
+    "restrict.allow",
     "site.match",
     "source.address",
     "source.helo",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from itertools import count
 
-from ekiden.config.model import Config, Profile, Relay
+from ekiden.config.model import Config, Profile, Relay, Restrict
 from ekiden.model.door import Door
 from ekiden.model.events import LimitNear, LimitReached
 from ekiden.session.doorway import Doorway
@@ -221,3 +221,44 @@ async def test_strangers_are_not_counted_here() -> None:
     wire = hall.knock(Door.RELAY)
     await say(wire, b"EHLO far.test\r\n")
     assert [await send(wire, "alice@example.test", sender="x@far.test") for _ in range(3)] == [b"250"] * 3
+
+
+# ---- where to
+
+
+async def replies(hall: Hall, wire: FakeWire, *recipients: str, sender: str = "alice@example.test") -> list[bytes]:
+    await say(wire, f"RSET\r\nMAIL FROM:<{sender}>\r\n".encode())
+    return [(await say(wire, f"RCPT TO:<{path}>\r\n".encode()))[:3] for path in recipients]
+
+
+async def test_an_account_sends_only_where_it_may() -> None:
+    rules = (
+        Restrict(name="interns", account=("Alice@example.test",), allow=("example.test", "*.far.test")),
+        Restrict(name="nobody", account=("*",), deny=("bad.far.test", "worse.test")),
+    )
+    hall = Hall(restrict=rules)
+    wire = await log_in(hall)
+    paths = ("alice@example.test", "a@x.FAR.test", "a@far.test", "a@bad.far.test", "a@[192.0.2.9]", "Postmaster")
+    assert await replies(hall, wire, *paths) == [b"250", b"250", b"550", b"550", b"550", b"250"]
+    reply = await say(wire, b"RCPT TO:<a@else.test>\r\n")
+    assert reply.startswith(b"550-5.7.1 You may not send to else.test (restriction interns)\r\n550 5.7.1 Whoever")
+    bob = await log_in(hall, "bob")
+    assert await replies(hall, bob, "a@else.test", "a@worse.test", sender="bob@example.test") == [b"250", b"550"]
+
+
+async def test_profiles_and_networks_are_bound_too_and_strangers_are_not() -> None:
+    rules = (
+        Restrict(name="printers", network=("10.0.0.0/24",), allow=("partner.test",)),
+        Restrict(name="shops", profile=("application",), deny=("*",)),
+    )
+    hall = Hall(restrict=rules, relay=Relay(trusted_networks=("10.0.0.0/24",)))
+    await hall.add("alice")
+    await hall.add("shop", profile="application")
+    wire = hall.knock(Door.RELAY, client="10.0.0.7")
+    await say(wire, b"EHLO printer.test\r\n")
+    paths = ("a@partner.test", "a@far.test", "alice@example.test")
+    assert await replies(hall, wire, *paths, sender="x@far.test") == [b"250", b"550", b"250"]
+    shop = await log_in(hall, "shop")
+    assert await replies(hall, shop, "a@partner.test", sender="shop@example.test") == [b"550"]
+    alice = await log_in(hall, "alice")
+    assert await replies(hall, alice, "a@far.test") == [b"250"]
