@@ -2,8 +2,8 @@
 
 Rules
 1. Asked once a minute, by one process of the server (whoever has the duty, `app.watching`).
-2. The hour that runs is judged as far as it went: too much of something shows within a minute. What fell off shows when
-   the hour is over, and only if the server was up for nearly all of it.
+2. The hour that runs is judged as far as it went: too much of something shows within two minutes. What fell off shows
+   when the hour is over, and only if the server was up for nearly all of it.
 3. `anomaly.found` comes once an hour and measure. The postmaster gets one mail a day and measure at most.
 4. What is usual, and what is not, says `policy.anomaly`; until there are two weeks of counts nothing is told.
 """

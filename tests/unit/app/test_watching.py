@@ -139,4 +139,6 @@ async def test_what_cannot_be_written_is_told_once_and_written_later(folder: Pat
     assert len(FileBoard(folder / "watch").rows()) == 1
     await worker.watching.close()
     worker.watching.tick()  # the last beat of a worker that ends
+    while worker.works.tasks:
+        await worker.works.tasks.pop()
     assert sorted(worker.works.reports) == ["board", "counts"]

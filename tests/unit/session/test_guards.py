@@ -14,6 +14,7 @@ from ekiden.policy.trusted import Neighbourhood, SharedAddress
 from ekiden.session.crowd import Crowd
 from ekiden.session.guard_report import MOST_A_MINUTE, PAUSE, GuardReport
 from ekiden.storage.memory.tally import MemoryTally
+from ekiden.telemetry.counts import LiveCounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.doors import Hall, say
 from tests.fakes.events import CollectingSink
@@ -94,11 +95,12 @@ class Entrance:
         self.clock = FakeClock()
         self.events = CollectingSink()
         self.tally = MemoryTally(self.clock)
+        self.counts = LiveCounts()
         self.limits = Limits(**limits)
         self.crowd = self.worker(self.tally)
 
     def worker(self, tally: MemoryTally) -> Crowd:
-        return Crowd(tally, GuardReport(tally, self.events), self.limits, exempt(CONFIG, NEIGHBOURHOOD))
+        return Crowd(tally, GuardReport(tally, self.events, self.counts), self.limits, exempt(CONFIG, NEIGHBOURHOOD))
 
     def rule(self, address: str) -> str:
         return self.crowd.enter(Door.RELAY, address).rule
@@ -117,6 +119,9 @@ def test_connections_of_an_address_and_of_its_network() -> None:
         ("connections-address", "192.0.2.1"),
         ("connections-network", "192.0.2.0/24"),
     ]
+    house.counts.tick()
+    counted = {"connections-address": 2, "connections-network": 1}
+    assert house.counts.take() == {"guards": counted}, "each time, told or not"
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "127.0.0.1", "::1", "172.17.0.1", "172.18.0.1"])

@@ -7,6 +7,7 @@ from ekiden.model.events import DoorRefused, DoorWrong
 from ekiden.model.wrong_door import WrongDoor, advise
 from ekiden.session import knocks
 from ekiden.session.knocks import HOUR, MOST_A_MINUTE, KnockBook
+from ekiden.telemetry.counts import LiveCounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.events import CollectingSink
 
@@ -15,7 +16,8 @@ class House:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.events = CollectingSink()
-        self.book = KnockBook(self.clock, self.events)
+        self.counts = LiveCounts()
+        self.book = KnockBook(self.clock, self.events, self.counts)
 
     def knock(self, client: str = "192.0.2.7", times: int = 1, what: WrongDoor = WrongDoor.TLS) -> None:
         for _ in range(times):
@@ -89,3 +91,13 @@ def test_refusals_are_told_the_same_way() -> None:
     assert [event.count for event in house.events.of(DoorRefused)] == [1, 2, 3, 10]
     house.book.refused(Door.RELAY, "192.0.2.7", "proxy-header-malformed", "a port is none")
     assert house.events.of(DoorRefused)[-1].detail == "a port is none"
+
+
+def test_each_refusal_is_counted_told_or_not() -> None:
+    house = House()
+    for _ in range(50):
+        house.book.refused(Door.SUBMISSION, "192.0.2.7", "denied")
+    house.knock()
+    house.counts.tick()
+    assert house.counts.take() == {"refused": {"denied": 50}}
+    assert len(house.events.of(DoorRefused)) < 50
