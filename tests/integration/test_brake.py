@@ -111,6 +111,8 @@ def test_from_theft_to_bounce_with_the_app_password_revoked(server: LabServer) -
         send(thief, "many", *[f"r{number}@far.test" for number in range(MOST + 5)])
         until(lambda: events(server, "brake.set"))
         until(lambda: held_by(server, thief))
+    never = server.command("brake", "release", "nobody@example.test", check=False)
+    assert (never.returncode, "ekiden brake list" in never.stderr) == (1, True)
     shown = server.command("brake", "bounce", YOU, "--revoke-app-password", "Phone").stdout
     assert "sent back" in shown
     assert braked(server) == held(server) == []

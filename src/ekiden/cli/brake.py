@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from ekiden.cli.account_desk import account_desk, all_desks, done
+from ekiden.cli.account_desk import all_desks, done
 from ekiden.cli.asking import queue_desk
 from ekiden.cli.options import config_option, finish, json_option, load_config, operator
 from ekiden.cli.output import count, echo_json, local_time, table, utc_time
+from ekiden.model.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from ekiden.admin.brakes import BrakeDesk
@@ -81,9 +82,9 @@ def brake_bounce(address: str, revoke: str, config_path: str, *, as_json: bool) 
 
 def _named(address: str, revoke: str, config_path: str) -> str:
     """The account's name, after the app password was revoked: whoever has it must not send what comes next."""
-    if not revoke:
-        with account_desk(config_path, look=True) as desk:
-            return finish(desk.existing(address)).name
+    if not revoke:  # an account that was removed may still hold letters
+        local_part, _, domain = address.rpartition("@")
+        return Mailbox(local_part, domain).key
     with all_desks(config_path) as desks:
         name = finish(desks.accounts.existing(address)).name
         if revoke == "all":
