@@ -117,6 +117,27 @@ def origin(account):
     return {"origin": Origin(door="submission", account=account)}
 
 
+class SlowBook(MemoryHabitBook):
+    """Others come in between."""
+
+    async def change(self, changes, now):
+        await asyncio.sleep(0)
+        await super().change(changes, now)
+
+
+async def test_two_workers_that_decide_at_once_tell_it_once(house):
+    await house.live()
+    slow = SlowBook()
+    slow._rows = house.book._rows
+    house.book = slow
+    workers = [house.open(house.spool), house.open(house.spool)]
+    seen = {YOU: Sighting(150, 150, 0, {"198.51.100.0/24": 150})}
+    await asyncio.gather(*[worker.learn(seen) for worker in workers])
+    assert len(house.sink.of(BrakeSet)) == 1
+    while house.tasks:
+        await house.tasks.pop()
+
+
 async def test_a_flood_does_not_wait_for_the_next_write(house):
     await house.live()
     one, _ = house.workers
