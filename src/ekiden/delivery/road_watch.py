@@ -8,7 +8,9 @@ Rules
 1. Each worker suspects for itself (`policy.road_block`), for each family; what was judged is shared by all
    (`ports.road_memory`). Who asks the well-known hosts is on duty: it holds the one slot of `DUTY`, so two workers
    never ask at once, and a dead one's duty is free.
-2. A suspicion that came to nothing is not looked into again within `QUIET` seconds.
+2. A suspicion that came to nothing is not looked into again within `QUIET` seconds, and each time twice as many, up to
+   `LONGEST_QUIET`: dead domains alone in a small queue, or a machine without IPv6, must not ask the world for ever. It
+   is told when it is another finding than the last.
 3. While a family is blocked one host is asked every `[delivery.probe] every`; the first that answers opens the road.
 4. One event and one notice to the postmaster a block. Who dies between the two: the next one on duty sends the notice.
 5. With hosts taken out of the configuration nothing could ever open the road again: so then it is open.
@@ -29,17 +31,18 @@ from ekiden.config.model import Config
 from ekiden.delivery.detour_spf import lacks_detour
 from ekiden.delivery.faults import Faults
 from ekiden.delivery.road import Host
-from ekiden.delivery.road_probes import Prober
+from ekiden.delivery.road_probes import Examined, Prober
 from ekiden.delivery.tools import Tools
 from ekiden.message.road_notice import Detour, blocked_notice
 from ekiden.model.events import RoadBlocked, RoadExamined, RoadOpen
-from ekiden.model.road_block import Family, RoadBlock, RoadState, family_of
+from ekiden.model.road_block import Family, RoadBlock, RoadState, Trouble, family_of
 from ekiden.policy.road_block import Contact, Suspicion, shows_open
 from ekiden.ports.slots import SlotsFailed
 from ekiden.ports.spool import SpoolFailed
 
-#: Seconds until a suspicion is looked into again.
+#: Seconds until a suspicion is looked into again (rule 2).
 QUIET: Final = 600.0
+LONGEST_QUIET: Final = 3600.0
 #: The slot of who asks.
 DUTY: Final = "the probes of port 25"
 #: Seconds until a notice that could not be stored is tried again.
@@ -56,6 +59,7 @@ class RoadWatch:
     def __init__(self, tools: Tools, faults: Faults, spawn: Spawn, changed: Callable[[], None]) -> None:
         self._tools = tools
         self._memory = tools.road
+        self._tells = tools.notices is not None
         self._clock = tools.clock
         self._events = tools.events
         self._faults = faults
@@ -64,6 +68,8 @@ class RoadWatch:
         self._state = RoadState()
         self._suspicions = {family: Suspicion() for family in Family}
         self._suspected: set[Family] = set()
+        self._quiet: dict[Family, float] = {}
+        self._findings: dict[Family, str] = {}
         self._is_busy = False
         self._hurried = False
         self._notice_after = 0.0
@@ -118,10 +124,9 @@ class RoadWatch:
         if self._memory is None:
             return
         state = self._memory.read()
-        if state.blocks != self._state.blocks:
-            self._state = state
+        before, self._state = self._state, state
+        if _kinds(before) != _kinds(state):  # not each time that it was looked at
             self._changed()
-        self._state = state
 
     def tick(self) -> None:
         self.read()
@@ -136,13 +141,15 @@ class RoadWatch:
         """What is to be done now, by the state as it is."""
         now = self._clock.now()
         for block in self._state.blocks:
-            if not block.told and self._clock.monotonic() >= self._notice_after:
+            if self._tells and not block.told and self._clock.monotonic() >= self._notice_after:
                 return partial(self._tell, block)
             if self._hurried or not 0 <= now - block.looked < self._config.delivery.probe.every:
                 return partial(self._look_again, block)
         for family in sorted(self._suspected):
             looked = self._state.looked.get(family)
-            if self._state.block_of(family) is not None or (looked is not None and 0 <= now - looked < QUIET):
+            if self._state.block_of(family) is not None or (
+                looked is not None and 0 <= now - looked < self._quiet.get(family, QUIET)
+            ):
                 self._forget(family)
             else:
                 return partial(self._examine, family)
@@ -174,11 +181,10 @@ class RoadWatch:
         finding, now = found.finding, self._clock.now()
         if finding.trouble is None:
             await self._write(self._state.opened(family, now))
-            level = "warning" if finding.stripped else "info"
-            self._events.emit(
-                RoadExamined(family=family.value, finding=finding.text, evidence=list(found.evidence), level=level)
-            )
+            self._came_to_nothing(family, found)
             return
+        self._quiet.pop(family, None)
+        self._findings.pop(family, None)
         block = RoadBlock(
             family=family,
             kind=finding.trouble,
@@ -197,6 +203,17 @@ class RoadWatch:
             )
         )
         await self._tell(block)
+
+    def _came_to_nothing(self, family: Family, found: Examined) -> None:
+        """Rule 2."""
+        self._quiet[family] = min(2 * self._quiet.get(family, QUIET / 2), LONGEST_QUIET)
+        finding = found.finding
+        if self._findings.get(family) != finding.text:
+            self._findings[family] = finding.text
+            level = "warning" if finding.stripped else "info"
+            self._events.emit(
+                RoadExamined(family=family.value, finding=finding.text, evidence=list(found.evidence), level=level)
+            )
 
     async def _look_again(self, block: RoadBlock) -> None:
         self._hurried = False
@@ -234,3 +251,7 @@ class RoadWatch:
     def _forget(self, family: Family) -> None:
         self._suspected.discard(family)
         self._suspicions[family].clear()
+
+
+def _kinds(state: RoadState) -> set[tuple[Family, Trouble]]:
+    return {(block.family, block.kind) for block in state.blocks}

@@ -198,6 +198,7 @@ class Site:
         """Nothing suspends it any more; idempotent."""
         if self.barrier.bar in (Bar.SUSPENDED, Bar.BLOCKED):
             self.barrier.resume(self._around.clock.monotonic())
+            self._berths.open_after = 0.0
             self._around.barred(self)
 
     def probe_now(self) -> None:

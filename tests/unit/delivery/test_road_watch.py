@@ -2,108 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from ekiden.config.model import Config, Detour, Probe, Route
-from ekiden.config.model import Delivery as DeliverySection
+from ekiden.config.model import Route
 from ekiden.delivery.road import Credentials
-from ekiden.delivery.road_watch import DUTY, QUIET
-from ekiden.model.envelope import LegState
-from ekiden.model.events import DetourRefused, RoadBlocked, RoadExamined, RoadOpen, SiteState
+from ekiden.delivery.road_watch import DUTY, LONGEST_QUIET, QUIET
+from ekiden.model.events import RoadBlocked, RoadExamined, RoadOpen, SiteState
 from ekiden.model.road_block import Trouble
 from ekiden.policy.detour import DETOUR
 from ekiden.policy.road_block import QUIET_BEFORE
 from ekiden.ports.spool import SiteStatus
 from ekiden.ports.wire import ConnectFailed, Endpoint
-from tests.fakes.smtp_server import EXTENSIONS, FakeSmtpServer
-from tests.unit.delivery import post_office
-from tests.unit.delivery.post_office import PostOffice
-
-SILENT = ConnectFailed("timeout", "no connection within 30 s")
-HOSTS = ("mx.one.test", "mx.two.test", "mx.three.test")
-CONTROL = Endpoint("1.1.1.1", 443)
-PROVIDER = Endpoint("9.9.9.9", 465)
-#: Letters go to sites in networks of their own, as they do in the world.
-FAR = ("a.test", "b.test", "c.test")
-
-
-def config(*routes: Route, detour: Detour | None = None, hosts: tuple[str, ...] | None = None, **more: Any) -> Config:
-    probe = Probe(
-        hosts=tuple(f"{host}:25" for host in HOSTS) if hosts is None else hosts, control=("control.test:443",)
-    )
-    settings = post_office.config(*routes)
-    delivery = DeliverySection(probe=probe, detour=detour or Detour(), **more)
-    return Config(hostname=settings.hostname, data_dir="/d", domain=settings.domain, route=routes, delivery=delivery)
-
-
-class Town(PostOffice):
-    """`well_known`: the servers that probes ask, by name. `far`: those of FAR."""
-
-    def __init__(self, settings: Config | None = None, **more: Any) -> None:
-        super().__init__(settings or config(), {DETOUR: Credentials("us", "secret")}, **more)
-        self.provider = FakeSmtpServer({"AUTH": "235 2.7.0 welcome"}, extensions=(*EXTENSIONS, "AUTH PLAIN"))
-        self.far = {name: FakeSmtpServer() for name in FAR}
-
-    def build(self, *, control: bool = True) -> None:
-        for number, name in enumerate(HOSTS):
-            self.resolver.address_records[name] = [f"30.0.{number}.1"]
-        self.resolver.address_records |= {"control.test": [CONTROL.address], "smtp.provider.test": [PROVIDER.address]}
-        for number, name in enumerate(FAR):
-            self.resolver.mx_records[name] = [(1, f"mx.{name}")]
-            self.resolver.address_records[f"mx.{name}"] = [f"40.0.{number}.1"]
-        if control:
-            self.connector.targets[CONTROL] = lambda wire: None
-        self.connector.targets[PROVIDER] = self.provider
-        self.open()
-
-    @property
-    def _well_known(self) -> list[Endpoint]:
-        return [Endpoint(f"30.0.{number}.1", 25) for number in range(len(HOSTS))]
-
-    @property
-    def _far(self) -> list[Endpoint]:
-        return [Endpoint(f"40.0.{number}.1", 25) for number in range(len(FAR))]
-
-    def block(self, how: ConnectFailed = SILENT) -> None:
-        for where in (*self._well_known, *self._far):
-            self.connector.targets[where] = how
-
-    def open(self) -> None:
-        for where, name in zip(self._well_known, HOSTS, strict=True):
-            script = {"EHLO": f"250-{name}\n250 STARTTLS", "CONNECT": f"220 {name} ESMTP"}
-            self.connector.targets[where] = FakeSmtpServer(script)
-        for where, name in zip(self._far, FAR, strict=True):
-            self.connector.targets[where] = self.far[name]
-
-    async def write_to_all(self) -> None:
-        for name in FAR:
-            await self.send(f"bob@{name}")
-        await self.settle()
-        await self.pass_time(2)
-
-    @property
-    def probes(self) -> int:
-        """Connections to well-known hosts so far."""
-        return sum(where in self._well_known for where, _ in self.connector.calls)
-
-    @property
-    def direct(self) -> int:
-        return sum(where in self._far for where, _ in self.connector.calls)
-
-    async def attempts_counted(self) -> list[int]:
-        return sorted(leg.attempts for queued in await self.queued() for leg in queued.legs)
-
-
-def detour(to: str = "smtps://smtp.provider.test:465", username: str = "us") -> Detour:
-    return Detour(to=(to,), username=username, password_env="P" if username else "")
-
-
-async def blocked_town(office: Town) -> None:
-    office.build()
-    office.block()
-    await office.write_to_all()
+from tests.fakes.smtp_server import FakeSmtpServer
+from tests.unit.delivery.blocked_town import (
+    FAR,
+    HOSTS,
+    SILENT,
+    Town,
+    blocked_town,
+    config,
+    detour,
+)
 
 
 async def test_three_sites_that_fail_alike_bring_a_judgement_one_event_and_one_notice() -> None:
@@ -180,6 +99,16 @@ async def test_one_host_is_asked_now_and_then_and_the_first_answer_opens_the_roa
         assert await office.queued() == []
 
 
+async def test_letters_go_as_soon_as_the_road_is_open() -> None:
+    async with Town(config(every=1.0)) as office:
+        await blocked_town(office)
+        await office.send("new@a.test")
+        await office.settle()
+        office.open()
+        await office.pass_time(4)
+        assert office.far["a.test"].paths == ["new@a.test"]
+
+
 async def test_a_person_who_retries_has_a_host_asked_at_once() -> None:
     async with Town() as office:
         await blocked_town(office)
@@ -221,6 +150,35 @@ async def test_what_waits_at_resting_sites_goes_by_the_detour_too() -> None:
         await office.settle()
         await office.pass_time(20)
         assert office.provider.paths == ["later@a.test"]
+
+
+async def test_a_host_that_is_reached_over_the_other_family_needs_no_detour() -> None:
+    async with Town(config(detour=detour())) as office:
+        await blocked_town(office)
+        six = FakeSmtpServer()
+        office.resolver.mx_records["d.test"] = [(1, "mx.d.test")]
+        office.resolver.address_records["mx.d.test"] = ["40.0.9.1", "2a00::d"]
+        office.connector.targets[Endpoint("2a00::d", 25)] = six
+        await office.send("bob@d.test")
+        await office.settle()
+        assert (six.paths, office.provider.paths) == (["bob@d.test"], [])
+
+
+async def test_what_is_looked_up_when_the_road_is_blocked_is_looked_up_again() -> None:
+    async with Town(config(detour=detour())) as office:
+        office.build()
+        office.block()
+        office.resolver.mx_records["d.test"] = [(1, "mx.d.test")]
+        office.resolver.address_records["mx.d.test"] = ["40.0.9.1"]
+        office.resolver.secure |= {"d.test", "mx.d.test"}
+        office.resolver.hold("_25._tcp.mx.d.test")
+        await office.send("bob@d.test")
+        await office.write_to_all()
+        assert office.events.of(RoadBlocked)
+        office.resolver.let_go("_25._tcp.mx.d.test")
+        await office.settle()
+        await office.pass_time(2)
+        assert "bob@d.test" in office.provider.paths
 
 
 async def test_a_route_is_never_affected() -> None:
@@ -287,6 +245,32 @@ async def test_hosts_that_answer_refute_the_suspicion_for_a_while() -> None:
         assert office.probes == 3
         await office.pass_time(1500, step=5)
         assert office.probes >= 6
+
+
+async def test_false_alarms_ask_less_and_less_often_and_are_told_once() -> None:
+    async with Town() as office:
+        office.build()
+        for where in office._far:
+            office.connector.targets[where] = SILENT
+        await office.write_to_all()
+        for _ in range(40):  # sites that rest: each tick of 300 s tries them all anew
+            for name in FAR:
+                await office.send(f"bob@{name}")
+            await office.pass_time(300, step=10)
+        hours = 40 * 300 / LONGEST_QUIET
+        assert 3 * 3 <= office.probes <= 3 * (3 + hours)
+        assert len(office.events.of(RoadExamined)) == 1
+
+
+async def test_looking_again_and_again_moves_no_letter() -> None:
+    async with Town() as office:
+        await blocked_town(office)
+        await office.send("new@a.test")
+        await office.pass_time(400, step=5)  # the first three are due again, and looked up once
+        asked = [one for one in office.resolver.asked if one[0] == "mx"]
+        await office.pass_time(900, step=5)
+        assert office.probes == 3 + 7
+        assert [one for one in office.resolver.asked if one[0] == "mx"] == asked
 
 
 async def test_a_network_that_is_down_is_no_blocked_port() -> None:
@@ -472,79 +456,3 @@ async def test_slots_that_fail_are_told_and_tried_again() -> None:
         office.slots.failing = False
         await office.pass_time(2)
         assert office.events.of(RoadBlocked)
-
-
-# -- what the provider says of our senders
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        {"MAIL": "550 5.7.1 not one of your addresses"},
-        {"RCPT": "553 5.7.1 <alice@example.test>: Sender address rejected: not owned by user us"},
-        {".": "554 5.2.252 SendAsDenied"},
-    ],
-)
-async def test_a_refused_sender_is_held_and_told_never_bounced(script: dict[str, Any]) -> None:
-    async with Town(config(detour=detour())) as office:
-        await blocked_town(office)
-        await office.pass_time(5)
-        office.provider.script |= script
-        letter = await office.send("x@a.test", "y@a.test")
-        await office.settle()
-        (queued,) = await office.queued(letter)
-        (leg,) = queued.legs
-        assert (leg.state, leg.next_attempt) == (LegState.HELD, None)
-        assert leg.hold_reason.startswith("detour: smtp.provider.test does not take <alice@example.test>")
-        assert office.reports == []
-        (event,) = office.events.of(DetourRefused)
-        assert event.reverse_path == "alice@example.test"
-        await office.pass_time(5)
-        told = [text for text in office.mailbox("alice@example.test") if b"Held:" in text]
-        assert len(told) == 1
-        await office.send("z@a.test")
-        await office.pass_time(5)
-        assert len([text for text in office.mailbox("alice@example.test") if b"Held:" in text]) == 1
-
-
-async def test_other_refusals_of_the_provider_fail_as_ever() -> None:
-    async with Town(config(detour=detour())) as office:
-        await blocked_town(office)
-        office.provider.script |= {"RCPT": "550 5.1.1 no such user"}
-        letter = await office.send("x@a.test")
-        await office.settle()
-        assert await office.queued(letter) == []
-        assert office.reports == [("failed", "alice@example.test")]
-
-
-async def test_one_recipient_may_fail_while_another_is_held() -> None:
-    async with Town(config(detour=detour())) as office:
-        await blocked_town(office)
-        office.provider.script |= {
-            "RCPT TO:<X": "550 5.1.1 no such user",
-            "RCPT TO:<Y": "553 5.7.1 Sender address rejected: not owned by user us",
-        }
-        letter = await office.send("x@a.test", "y@a.test")
-        await office.settle()
-        (queued,) = await office.queued(letter)
-        assert [recipient.forward_path for recipient in queued.legs[0].recipients] == ["y@a.test"]
-        assert office.reports == [("failed", "alice@example.test")]
-
-
-async def test_a_held_letter_does_not_expire_by_the_refusal() -> None:
-    async with Town(config(detour=detour(), expire_after=3000.0)) as office:
-        office.provider.script |= {"MAIL": "550 5.7.1 not yours"}
-        await blocked_town(office)
-        await office.pass_time(2900, step=10)
-        assert all(leg.state is LegState.HELD for queued in await office.queued() for leg in queued.legs)
-        assert len(await office.queued()) == 3
-
-
-async def test_direct_hosts_may_refuse_our_sender_as_ever() -> None:
-    async with Town() as office:
-        office.build()
-        office.far["a.test"].script = {"MAIL": "550 5.7.1 not here"}
-        letter = await office.send("x@a.test")
-        await office.settle()
-        assert await office.queued(letter) == []
-        assert office.reports == [("failed", "alice@example.test")]
