@@ -1,6 +1,6 @@
 """Makes docs/events.md: the name of each event, when it happens, its fields, and whether the store keeps it.
 
-The code is the source: the classes of `ekiden.model.events`, their docstrings and fields.
+The code is the source: the classes of `ekiden.model.events` and `caller_events`, their docstrings and fields.
 
     python tools/event_table.py            writes docs/events.md
     python tools/event_table.py --check    exit 1 if it is not what the code says
@@ -17,14 +17,15 @@ from pathlib import Path
 
 import msgspec
 
-from ekiden.model import events
+from ekiden.model import caller_events, events
 from ekiden.model.events import ORDINARY_ENDS, Event, SessionClosed
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "events.md"
 WIDTH = 120
+MODULES = (events, caller_events)
 HEAD = """# Events
 
-Made by `tools/event_table.py` from `src/ekiden/model/events.py`; do not edit.
+Made by `tools/event_table.py` from `src/ekiden/model/events.py` and `caller_events.py`; do not edit.
 
 An event is something that happened: a login, a refusal, a changed account. It is one line of JSON in the
 [log](first-server.md), and most are kept for 30 days where `ekiden events` finds them:
@@ -62,8 +63,9 @@ before. It works while the server runs and while it does not.
 
 def classes() -> Iterator[tuple[str, type[Event]]]:
     """(name, class), by name."""
-    found = [kind for _, kind in inspect.getmembers(events, inspect.isclass) if issubclass(kind, Event)]
-    yield from sorted((str(kind.__struct_config__.tag), kind) for kind in found if kind is not Event)
+    members = [kind for module in MODULES for _, kind in inspect.getmembers(module, inspect.isclass)]
+    found = {kind for kind in members if issubclass(kind, Event) and kind is not Event}
+    yield from sorted((str(kind.__struct_config__.tag), kind) for kind in found)
 
 
 def render() -> str:

@@ -49,6 +49,9 @@ VALUES: dict[str, Any] = {
     "listen.submission": ["0.0.0.0:587", "[::]:587"],
     "listen.submissions": ["0.0.0.0:465", "[::]:465"],
     "listen.pop3s": ["0.0.0.0:995", "[::]:995"],
+    "dnsbl.zone": "dnsbl.example.net",
+    "dnsbl.codes": {"127.0.0.2": 5, "127.0.0.10": 2},
+    "dnsbl.page": "https://dnsbl.example.net/?ip={ip}",
     "domain.name": "example.org",
     "profile.name": "shop",
     "restrict.name": "only in the house",
@@ -69,6 +72,9 @@ TABLES = {
     "doors.relay": "Who may come in at a door: one [doors.NAME] each, for relay, submission, submissions, pop3, pop3s. "
     "Default: everybody.",
     "relay": "Who may send through port 25 without a login. Everybody else reaches only the domains below.",
+    "callers": "What is asked about other mail servers that call on port 25. Never about logins, trusted networks, or "
+    "private and loopback addresses.",
+    "dnsbl": "Lists of bad or good clients in the DNS: one [[dnsbl]] each. Default: none.",
     "oauth": "Logins with tokens (OAUTHBEARER, XOAUTH2) of an issuer such as Keycloak, beside passwords.",
     "domain": "Our domains: one [[domain]] each.",
     "profile": "How much an account may send: one [[profile]] each. Default: person, newsletter, application and "
@@ -92,7 +98,7 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"extra_certificate", "doors.relay", "profile", "restrict", "route", "site", "source"})
+ONLY_SHOWN = frozenset({"extra_certificate", "dnsbl", "doors.relay", "profile", "restrict", "route", "site", "source"})
 
 
 class Key(NamedTuple):
@@ -148,6 +154,8 @@ def render_value(value: Any, kind: str) -> str:
     """A default or an example as people would write it in TOML."""
     if isinstance(value, tuple | list):
         return "[" + ", ".join(render_value(item, "") for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {item}" for key, item in value.items()) + "}"
     if isinstance(value, bool | str):
         return json.dumps(value, ensure_ascii=False)
     if kind == "optional-duration" and not value:

@@ -21,6 +21,7 @@ from ekiden.policy.networks import NetworkSet
 from ekiden.ports.spool import Claim
 from ekiden.ports.tokens import TokenVerifier
 from ekiden.ports.wire import Endpoint
+from ekiden.session.callers import Callers
 from ekiden.session.conversation import Conversation
 from ekiden.session.doorway import Doorway
 from ekiden.session.gate import DoorGate
@@ -101,6 +102,7 @@ class Hall:
         self.nudges = 0
         self.gateways: frozenset[str] = frozenset()
         self.shared = NetworkSet(())
+        self.callers: Callers | None = None
         self.window.attach(self.offered.extend, self._nudged)
         domains = [d.name for d in self.config.domain]
         self.authenticator = Authenticator(
@@ -138,6 +140,7 @@ class Hall:
             shared=self.shared,
             quotas=self.quotas,
             gate=DoorGate(door, self.config.doors.of(door), self.knocks),
+            callers=None if DOORS[door].login else self.callers,
         )
 
     def knock(self, door: Door, *, client: str = "192.0.2.1", tls: bool | None = None) -> FakeWire:

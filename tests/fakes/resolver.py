@@ -77,6 +77,13 @@ class FakeResolver:
             return AddressAnswer(Status.OK, tuple(found), secure=host in self.secure)
         return AddressAnswer(Status.NOT_FOUND, detail=f"{host} has no address")
 
+    async def ipv4(self, host: str) -> AddressAnswer:
+        host = await self._begin("ipv4", host)
+        if host in self.failing:
+            return AddressAnswer(Status.FAILED, detail=f"{host} A: SERVFAIL")
+        found = tuple(text for text in self.address_records.get(host, ()) if ":" not in text)
+        return AddressAnswer(Status.OK, found) if found else AddressAnswer(Status.NOT_FOUND)
+
     async def txt(self, name: str) -> TextAnswer:
         name = await self._begin("txt", name)
         if name in self.failing:

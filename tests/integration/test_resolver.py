@@ -82,6 +82,15 @@ async def test_cname_is_followed_even_when_the_server_leaves_it_to_us(resolver: 
     assert (await resolver.addresses(name)).addresses == ("192.0.2.1", "192.0.2.2", "2001:db8::1")
 
 
+async def test_addresses_of_ipv4_alone_are_one_question(server: DnsServer, resolver: DnsResolver) -> None:
+    answer = await resolver.ipv4("Alias.test")
+    assert (answer.status, set(answer.addresses)) == (Status.OK, {"192.0.2.1", "192.0.2.2"})
+    assert [kind for _, kind in server.asked] == ["A"]
+    assert (await resolver.ipv4("nodata.test")).status is Status.NOT_FOUND
+    assert (await resolver.ipv4("[IPv6:2001:db8::1]")).status is Status.NOT_FOUND
+    assert (await resolver.ipv4("192.0.2.7")).addresses == ("192.0.2.7",)
+
+
 async def test_cname_loop_fails(resolver: DnsResolver) -> None:
     assert (await resolver.addresses("partial-loop.test")).status is Status.FAILED
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Union
 import msgspec
 
 from ekiden.admin.anomaly_text import anomaly_sentence
-from ekiden.model import events
+from ekiden.model import caller_events, events
 from ekiden.model.door import DOORS, Door
 from ekiden.model.events import Event
 from ekiden.model.road_block import TROUBLES, Trouble
@@ -219,6 +219,27 @@ def _ban_lifted(e: events.BanLifted) -> str:
     return f"{e.by} lifted the ban of {e.network}"
 
 
+def _caller_facts(e: caller_events.CallerRefused | caller_events.CallerMarked) -> str:
+    who = f"{e.client} ({e.name})" if e.name else e.client
+    return f"{who}{f', HELO {e.helo}' if e.helo else ''}{_why(e.reason)}"
+
+
+def _caller_refused(e: caller_events.CallerRefused) -> str:
+    return f"another server was turned away: {_caller_facts(e)}"
+
+
+def _caller_marked(e: caller_events.CallerMarked) -> str:
+    return f"a letter is taken, but marked, from {_caller_facts(e)}"
+
+
+def _list_off(e: caller_events.ListOff) -> str:
+    return f"the DNS list {e.zone} is not believed for {e.family}{_why(e.reason)}"
+
+
+def _list_on(e: caller_events.ListOn) -> str:
+    return f"the DNS list {e.zone} is well again for {e.family}"
+
+
 def _recipient_refused(e: events.RecipientRefused) -> str:
     who = f"{_path(e.reverse_path)} to {_path(e.forward_path)}"
     return f"refused {who} {_at(e.door, e.client)}: {e.reply} (rule {e.rule})"
@@ -395,6 +416,10 @@ _SENTENCES: Final[dict[type[Event], Callable[[Any], str]]] = {
     events.LimitReached: _limit_reached,
     events.BanSet: _ban_set,
     events.BanLifted: _ban_lifted,
+    caller_events.CallerRefused: _caller_refused,
+    caller_events.CallerMarked: _caller_marked,
+    caller_events.ListOff: _list_off,
+    caller_events.ListOn: _list_on,
     events.RecipientRefused: _recipient_refused,
     events.SenderRefused: _sender_refused,
     events.LetterAccepted: _letter_accepted,

@@ -30,6 +30,7 @@ from ekiden.accounts.guarded_login import GuardedAuthenticator, GuessGuard
 from ekiden.accounts.login import Authenticator
 from ekiden.accounts.quotas import Quotas
 from ekiden.app.bells import WorkerBell
+from ekiden.app.callers import CallersDesk
 from ekiden.app.clock import SystemClock, SystemRandom
 from ekiden.app.current import CurrentResolver
 from ekiden.app.neighbourhood import read_neighbourhood
@@ -107,6 +108,7 @@ class _Rules(NamedTuple):
     secrets: dict[str, Credentials]
     resolver: DnsResolver
     lists: FileRecipientLists
+    desk: CallersDesk
     services: dict[Door, DoorService]
 
 
@@ -198,6 +200,7 @@ class Works:
     async def start(self) -> None:
         """Frees what dead workers held, and begins to deliver."""
         self.tally.start()
+        self._rules.desk.start()
         await self._free_dead_claims()
         await self.delivery.prepare()
         await self.brake.prepare()
@@ -224,6 +227,8 @@ class Works:
         self.notices.configure(config)
         self.brake.configure(config)
         self.doors.replace(rules.services)
+        rules.desk.start()
+        await old.desk.close()
         await old.resolver.close()
 
     def take_certificates(self, pairs: tuple[Pair, ...]) -> None:
@@ -256,6 +261,7 @@ class Works:
         self.slots.close()
         self.tally.close()
         self.bell.close()
+        await self._rules.desk.close()
         await self._rules.resolver.close()
         await self.mailboxes.close()
         await self.spool.close()
@@ -347,11 +353,12 @@ class Works:
             max_age_days=config.passwords.max_age_days,
             tokens=make_verifier(config.oauth, self.clock, self.events),
         )
+        desk = CallersDesk(config, self.clock, self.tally, self.events)
         crowd = Crowd(self.tally, self.guards, config.limits, shared)
         gates = {door: DoorGate(door, config.doors.of(door), self.knocks, crowd, self.bans) for door in Door}
         services = {
             door: DoorService(
-                self._users(door, config, authenticator, fresh, probe, tls, gates[door]),
+                self._users(door, config, authenticator, fresh, probe, tls, gates[door], desk),
                 _SMTP_FULL if DOORS[door].speaks == "SMTP" else _POP3_FULL,
                 tls,
                 room_of(door, config.limits.sessions),
@@ -359,7 +366,7 @@ class Works:
             )
             for door in Door
         }
-        return _Rules(config, secrets, resolver, fresh, services)
+        return _Rules(config, secrets, resolver, fresh, desk, services)
 
     def _users(
         self,
@@ -370,6 +377,7 @@ class Works:
         probe: CallAhead,
         tls: TlsSide | None,
         gate: DoorGate,
+        desk: CallersDesk,
     ) -> Callable[[], ServerUser]:
         """What makes a session of that door."""
         if DOORS[door].speaks == "POP3":
@@ -393,6 +401,7 @@ class Works:
             quotas=self.quotas,
             tls=tls is not None,
             mechanisms=authenticator.mechanisms,
+            callers=None if DOORS[door].login else desk.callers,
             gateways=read_neighbourhood().gateways,
             shared=exempt(config, read_neighbourhood()),
             gate=gate,

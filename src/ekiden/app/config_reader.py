@@ -88,6 +88,8 @@ class _Reader:
             return self._list(get_args(bare)[0], value, path)
         if origin in (Union, types.UnionType):
             return self._union(value, path)
+        if origin is dict:
+            return self._numbers(value, path)
         if isinstance(bare, type) and issubclass(bare, Section):
             if isinstance(value, dict):
                 return self.section(bare, value, path)
@@ -126,6 +128,13 @@ class _Reader:
                 self._report.add(path, f"must be a list: write [{shown}]")
             return ()
         return tuple(self._value(element, item, (*path, index)) for index, item in enumerate(value))
+
+    def _numbers(self, value: Any, path: KeyPath) -> dict[str, int]:
+        """Only `dict[str, int]` exists."""
+        if not isinstance(value, dict):
+            self._report.add(path, f'must be a table such as {{"127.0.0.2" = 5}}, not {_shown(value)}')
+            return {}
+        return {key: self._scalar(int, number, (*path, key)) for key, number in value.items()}
 
     def _union(self, value: Any, path: KeyPath) -> Any:
         """Only `str | WideNetwork` exists."""
@@ -182,6 +191,8 @@ def _blank(hint: Any) -> Any:
     bare, _ = _strip(hint)
     if get_origin(bare) is tuple:
         return ()
+    if get_origin(bare) is dict:
+        return {}
     if isinstance(bare, type) and issubclass(bare, Section):
         hints = get_type_hints(bare, include_extras=True)
         return bare(**{f.name: _blank(hints[f.name]) for f in msgspec.structs.fields(bare) if f.required})

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+from ekiden.app.config_callers import check_callers
 from ekiden.app.config_detour import check_detour
 from ekiden.app.config_doors import check_door_rules
 from ekiden.app.config_lines import KeyPath
@@ -46,6 +47,7 @@ _ZERO_ALLOWED: Final = _NO_LIMIT | {
     ("passwords", "strength"),
     ("passwords", "history"),
     ("passwords", "max_age_days"),
+    *(("callers", key) for key in ("pause", "refuse_at", "defer_at", "mark_at", "sign_weight")),
 }
 #: Shorter ones are tried through in days; longer ones than this people cannot be asked for (NIST SP 800-63B §3.1.1).
 SHORTEST_PASSWORDS: Final = (8, 64)
@@ -65,6 +67,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     _check_doors(config, report)
     check_door_rules(config, report)
     _check_networks(config, report)
+    check_callers(config, report)
     _check_domains(config, raw, report)
     _check_passwords(config, report)
     check_routes(config, report)

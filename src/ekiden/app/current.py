@@ -17,6 +17,9 @@ class CurrentResolver:
     async def addresses(self, host: str) -> AddressAnswer:
         return await self.resolver.addresses(host)
 
+    async def ipv4(self, host: str) -> AddressAnswer:
+        return await self.resolver.ipv4(host)
+
     async def txt(self, name: str) -> TextAnswer:
         return await self.resolver.txt(name)
 

@@ -144,6 +144,37 @@ class Relay(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = "network"
 
 
+class Callers(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pause: Annotated[
+        OptionalDuration,
+        doc("How long a client that was not seen within 30 days waits for the greeting, or is turned away. 0: none."),
+    ] = 2.0
+    timeout: Annotated[Duration, doc("What is not known of a client after this counts nothing.")] = 5.0
+    refuse_at: Annotated[int, doc("Points of [[dnsbl]] at which recipients get 550. 0: never.")] = 5
+    defer_at: Annotated[int, doc("Points at which they get 450. 0: never.")] = 0
+    mark_at: Annotated[int, doc("Points at which the letter is marked and an event tells. 0: never.")] = 2
+    sign_weight: Annotated[
+        int, doc("Points of each weak sign (reverse DNS, HELO). They mark; alone they never refuse or defer.")
+    ] = 1
+    exempt: Annotated[tuple[str, ...], doc("Networks that are never judged. They may not relay for that.")] = ()
+    strangers: Annotated[tuple[str, ...], doc("Special-purpose networks that are judged nevertheless (labs).")] = ()
+    greylist: Annotated[
+        bool, doc("450 to the first letter of an unknown sender, server and recipient, until it comes again.")
+    ] = False
+    greylist_delay: Annotated[Duration, doc("How long after the first try the next one is taken.")] = 300.0
+
+
+class Dnsbl(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    zone: Annotated[str, doc("The list's name in the DNS. Read its terms: many want no questions by public resolvers.")]
+    codes: Annotated[
+        dict[str, int],
+        doc('Which answers count, and their points: {"127.0.0.2" = 5}; 0: as `weight`; "127.0.*.3": any number there.'),
+    ]
+    weight: Annotated[int, doc("Points of a client that is listed.")] = 5
+    page: Annotated[str, doc("The list's page about an address, for refusals; {ip} becomes the client's address.")] = ""
+    allow: Annotated[bool, doc("It lists good clients: its points are taken off.")] = False
+
+
 class Domain(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, doc("A domain whose mail we take on port 25.")]
     recipients: Annotated[
@@ -525,6 +556,8 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     listen: Listen = Listen()
     doors: Doors = Doors()
     relay: Relay = Relay()
+    callers: Callers = Callers()
+    dnsbl: tuple[Dnsbl, ...] = ()
     oauth: Oauth = Oauth()
     domain: tuple[Domain, ...] = ()
     profile: tuple[Profile, ...] = ()

@@ -82,6 +82,15 @@ class DnsResolver:
         status = Status.FAILED if Status.FAILED in (four.status, six.status) else Status.NOT_FOUND
         return AddressAnswer(status, detail=worse.detail, secure=four.secure and six.secure)
 
+    async def ipv4(self, host: str) -> AddressAnswer:
+        name = domain_key(host)
+        if literal := _literal(name):
+            return AddressAnswer(Status.OK, (literal,)) if ":" not in literal else AddressAnswer(Status.NOT_FOUND)
+        if _is_localhost(name):
+            return AddressAnswer(Status.OK, ("127.0.0.1",))
+        found = await self._find("A", name)
+        return AddressAnswer(found.status, found.values, found.detail, found.secure)
+
     async def txt(self, name: str) -> TextAnswer:
         found = await self._find("TXT", domain_key(name))
         return TextAnswer(found.status, found.values, found.detail)

@@ -59,6 +59,28 @@ BANS: Final = Guard(
     "ban.set",
     ("limits.ban_after", "limits.ban_for"),
 )
+PREGREETING: Final = Guard(
+    "pre-greeting",
+    "On port 25 a client that was not seen within 30 days waits for the greeting; who talks before it gets 554. Not "
+    "for trusted networks, private addresses, and doors with logins.",
+    "caller.refused",
+    ("callers.pause", "callers.exempt", "relay.trusted_networks"),
+)
+CALLERS: Final = Guard(
+    "callers",
+    "Reverse DNS and HELO name of a client on port 25 mark its letters if both are wrong; they never refuse alone. "
+    "Lists of the DNS ([[dnsbl]]: none until the postmaster names one) refuse, put off or mark; a list that is not "
+    "healthy counts nothing. The postmaster is always reached.",
+    "caller.refused",
+    ("callers.refuse_at", "callers.defer_at", "callers.mark_at", "callers.exempt", "dnsbl"),
+)
+GREYLISTING: Final = Guard(
+    "greylisting",
+    "An option: 450 to the first letter of an unknown network, sender and recipient on port 25. Networks that came "
+    "back are trusted.",
+    "recipient.refused",
+    ("callers.greylist", "callers.greylist_delay"),
+)
 ERRORS: Final = Guard(
     "errors",
     "Syntax and sequence errors of a session, then 421.",
@@ -164,6 +186,9 @@ GUARDS: Final = (
     BANS,
     BRAKE,
     UNKNOWN_RECIPIENTS,
+    PREGREETING,
+    CALLERS,
+    GREYLISTING,
     ERRORS,
     COMMANDS,
     RECIPIENTS,

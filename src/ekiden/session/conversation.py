@@ -11,6 +11,8 @@ Rules
    id.
 5. The deadline moves when something was answered, or with every 4 KiB of content: an octet now and then is no progress
    and holds no session open.
+6. A stranger at the relay door may have to wait for the greeting (`session.callers`); who speaks before it is turned
+   away. `tick` ends the wait: no timer.
 
 `net` calls it through `ports.wire.ServerUser`; dialog tests call it with a wire made of lists.
 """
@@ -25,6 +27,7 @@ from ekiden.model.events import SessionClosed
 from ekiden.model.ids import render_id
 from ekiden.model.reply import Reply
 from ekiden.model.wrong_door import WrongDoor
+from ekiden.policy.callers import SPOKE_FIRST
 from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
 from ekiden.proto.smtp.server import SmtpServer
@@ -97,6 +100,7 @@ class Conversation:
         self._unanswered = 0  # octets since the deadline moved last
         self._deadline = 0.0
         self._began = doorway.clock.monotonic()
+        self._greet_at: float | None = None  # a stranger's pause ends then
         self._reason = "lost"
         self._errors = 0
 
@@ -108,12 +112,18 @@ class Conversation:
         trusted = wire.peer.address in self.doorway.trusted
         self._machine = SmtpServer(self.doorway.settings(tls=wire.tls, logged_in=False, trusted=trusted))
         self._begin_session(wire)
-        self._machine.greeting()
-        self._flush()
-        self._active = False
+        callers = self.doorway.callers
+        pause = 0.0 if callers is None or trusted else callers.arrived(wire.peer.address)
+        if pause:
+            self._greet_at = self._began + pause
+        else:
+            self._greet()
 
     def received(self, data: bytes) -> None:
         assert self._machine is not None
+        if self._greet_at is not None:
+            self._spoke_first()
+            return
         self._unanswered += len(data)
         self._machine.receive(data)
         if self._pending is None and not self._clogged:
@@ -141,17 +151,23 @@ class Conversation:
     def ended(self) -> bool:
         """Keeps the wire until what is owed is said: a 250 that nobody hears makes the client send again."""
         self._peer_ended = True
+        if self._greet_at is not None:
+            return False
         return self._pending is not None or self._clogged
 
     def lost(self, error: Exception | None) -> None:
         if self._session is not None:
             self._session.abandon()
         self._wire = None
-        if self._letters or self._errors or self._reason not in ("quit", "lost"):
+        if self._letters or self._errors or self._reason not in ("quit", "lost", "pregreet"):
             self._emit_closed()
 
     def tick(self, now: float) -> None:
-        if self._active or self._pending is not None or self._unanswered >= PROGRESS_OCTETS:
+        if self._greet_at is not None:
+            if now >= self._greet_at:
+                self._greet()
+                self._deadline = now + GREETING_SECONDS
+        elif self._active or self._pending is not None or self._unanswered >= PROGRESS_OCTETS:
             self._active = False
             self._unanswered = 0
             self._deadline = now + IDLE_SECONDS
@@ -194,6 +210,21 @@ class Conversation:
     @property
     def _letters(self) -> int:
         return self._session.letters if self._session is not None else 0
+
+    def _greet(self) -> None:
+        assert self._machine is not None
+        if self._greet_at is not None and self.doorway.callers is not None and self._session is not None:
+            self._greet_at = None
+            self.doorway.callers.waited(self._session.client)
+        self._machine.greeting()
+        self._flush()
+        self._active = False
+
+    def _spoke_first(self) -> None:
+        if self.doorway.callers is not None and self._session is not None:
+            self.doorway.callers.spoke_first(self.id, self._session.client)
+        self._greet_at = None
+        self._say_goodbye(SPOKE_FIRST, "pregreet")
 
     def _begin_session(self, wire: Wire) -> None:
         if self._session is not None:

@@ -35,6 +35,7 @@ from ekiden.ports.wire import TlsFacts
 from ekiden.proto.sasl import PASSWORD_MECHANISMS, offered
 from ekiden.proto.smtp import replies
 from ekiden.proto.smtp.server import ServerSettings
+from ekiden.session.callers import Callers
 from ekiden.session.guard_report import GuardReport
 from ekiden.spool.window import Window
 
@@ -70,7 +71,8 @@ _WRONG_DOORS: Final = {
 class Doorway:
     """`tls`: a certificate is there, so TLS can be offered. `mechanisms`: SASL mechanisms offered once TLS is on.
     `gateways`: addresses of the default gateways, which no range of `trusted_networks` makes trusted. `shared`:
-    addresses that speak for many clients (`policy.crowding.exempt`)."""
+    addresses that speak for many clients (`policy.crowding.exempt`). `callers`: of the relay door alone; None: nobody
+    asks who calls."""
 
     door: Door
     config: Config
@@ -89,6 +91,7 @@ class Doorway:
     known_recipients: KnownRecipients
     tls: bool = True
     mechanisms: tuple[str, ...] = PASSWORD_MECHANISMS
+    callers: Callers | None = None
     gateways: frozenset[str] = frozenset()
     shared: NetworkSet = _NOBODY
     gate: Gate = OPEN_GATE

@@ -21,6 +21,9 @@ EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "ekiden.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
 #: Commented out, but no defaults: what every [[route]] and [[site]] must have.
 EXAMPLES = (
+    "dnsbl.codes",
+    "dnsbl.page",
+    "dnsbl.zone",
     "extra_certificate.certificate",
     "extra_certificate.private_key",
     "route.match",
