@@ -18,6 +18,7 @@ import uvloop
 from ekiden.model.door import Door
 from ekiden.model.events import InternalFault, SessionClosed
 from ekiden.net.certificates import load_certificate
+from ekiden.net.listener import _TlsServer
 from ekiden.net.tls import door_side
 from ekiden.net.wire import CLOSING_SECONDS
 from ekiden.ports.wire import ConnectFailed, Endpoint, TlsMode
@@ -367,6 +368,18 @@ def test_drain(run: Callable[[Body], None]) -> None:
         await bench.doors.wires.empty()
         with pytest.raises(ConnectionRefusedError):
             await in_thread(dial, address)
+
+    run(body)
+
+
+def test_a_closed_door_does_not_hear_who_knocks_in_that_turn(run: Callable[[Body], None]) -> None:
+    """uvloop calls once more when a connection came in the turn of the loop that closes the door."""
+
+    async def body(_bench: Bench) -> None:
+        nobody: Any = None
+        server = _TlsServer(asyncio.get_running_loop(), socket.create_server(("127.0.0.1", 0)), nobody)
+        server.close()
+        server._accept()
 
     run(body)
 

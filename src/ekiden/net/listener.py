@@ -244,6 +244,8 @@ class _TlsServer:
         self._listener.close()
 
     def _accept(self) -> None:
+        if self._listener.fileno() < 0:  # closed in this very turn of the loop, behind the news of a connection
+            return
         for _ in range(ACCEPTS):
             try:
                 connection, peer = self._listener.accept()
