@@ -9,8 +9,9 @@ from ekiden.config.model import Config, Profile, Relay, Restrict
 from ekiden.model.door import Door
 from ekiden.model.events import LimitNear, LimitReached
 from ekiden.session.doorway import Doorway
+from ekiden.session.submission import SubmissionSession
 from ekiden.storage.memory.known_recipients import MemoryKnownRecipients
-from tests.fakes.doors import PASSWORD, Hall, say
+from tests.fakes.doors import PASSWORD, Hall, conversation, say
 from tests.fakes.wire import FakeWire
 
 DAY = 86_400.0
@@ -92,6 +93,15 @@ async def test_sessions_and_workers_share_the_count_and_never_take_one_place_twi
     assert codes == [b"250"] * 3 + [b"450"] * 5
 
 
+async def test_a_session_that_was_far_from_the_limit_takes_no_place_that_others_took() -> None:
+    hall = hall_with(messages_per_day=10)
+    first, others = await log_in(hall), await log_in(hall)
+    assert await send(first) == b"250"
+    assert [await send(others) for _ in range(9)] == [b"250"] * 9
+    assert await send(first) == b"RCPT 450 4.7.1"
+    assert await send(first) == b"MAIL 450 4.7.1", "and it knows now"
+
+
 async def test_accounts_do_not_share() -> None:
     hall = hall_with(messages_per_day=1)
     assert await send(await log_in(hall)) == b"250"
@@ -161,6 +171,22 @@ async def test_a_new_recipient_counts_once_however_often_it_is_tried() -> None:
     for _ in range(5):
         await say(wire, f"MAIL FROM:<alice@example.test>\r\nRCPT TO:<{friend}>\r\nRSET\r\n".encode())
     assert [await send(wire, stranger()) for _ in range(2)] == [b"250", b"RCPT 450 4.7.1"]
+
+
+async def test_whoever_a_held_letter_goes_to_is_not_known_yet() -> None:
+    hall = hall_with(first_time_recipients_per_day=9)
+    wire = await log_in(hall)
+    friend = stranger()
+    await say(wire, f"MAIL FROM:<alice@example.test>\r\nRCPT TO:<{friend}>\r\n".encode())
+    session = conversation(wire)._session
+    assert isinstance(session, SubmissionSession)
+    assert session._transaction is not None
+    session._transaction.hold_reason = "a guard said so"
+    assert (await say(wire, b"DATA\r\n"))[:3] == b"354"
+    assert (await say(wire, b"From: <alice@example.test>\r\n\r\nhello\r\n.\r\n"))[:3] == b"250"
+    assert not await hall.known_recipients.knows("alice@example.test", friend)
+    assert await send(wire, friend) == b"250"
+    assert await hall.known_recipients.knows("alice@example.test", friend)
 
 
 async def test_who_must_be_asked_for_is_asked_for() -> None:
