@@ -60,6 +60,9 @@ VALUES: dict[str, Any] = {
     "source.address": "192.0.2.1",
     "source.helo": "mx1.example.org",
     "site.match": "*.big-provider.example",
+    "content_rule.name": "no-programs",
+    "content_rule.action": "refuse",
+    "content_rule.attachment_kind": ["program", "program-name"],
     "route.to": ["smtp://mx1.partner.example:25", "smtp://mx2.partner.example:25"],
 }
 #: One sentence above each table; `[[...]]` may be repeated.
@@ -85,6 +88,8 @@ TABLES = {
     "targets of a route. Default: none.",
     "source": "By which name each of our addresses is known, when letters leave from several: one [[source]] each. "
     "Default: none.",
+    "content_rule": "What letters are refused, held or marked for what they hold: one [[content_rule]] each, see "
+    "content-rules.md. Default: none.",
     "dns": "How names are looked up.",
     "delivery": "How letters leave, and how long it is tried.",
     "delivery.detour": "Where letters go while this network blocks port 25 (docs/op25b.md). Default: they wait.",
@@ -98,7 +103,9 @@ TABLES = {
     "log": "One JSON object a line.",
 }
 #: Tables that are shown commented out as a whole.
-ONLY_SHOWN = frozenset({"extra_certificate", "dnsbl", "doors.relay", "profile", "restrict", "route", "site", "source"})
+ONLY_SHOWN = frozenset(
+    {"extra_certificate", "dnsbl", "doors.relay", "profile", "restrict", "route", "site", "source", "content_rule"}
+)
 
 
 class Key(NamedTuple):
@@ -158,11 +165,11 @@ def render_value(value: Any, kind: str) -> str:
         return "{" + ", ".join(f"{json.dumps(key)} = {item}" for key, item in value.items()) + "}"
     if isinstance(value, bool | str):
         return json.dumps(value, ensure_ascii=False)
-    if kind == "optional-duration" and not value:
+    if kind in ("optional-duration", "optional-size") and not value:
         return "0"
     if kind in ("duration", "optional-duration"):
         return _largest_unit(value, (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)))
-    if kind == "size":
+    if kind in ("size", "optional-size"):
         return _largest_unit(value, (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024), ("B", 1)))
     return str(value)
 

@@ -27,6 +27,8 @@ Made by `tools/protection_page.py` from `src/ekiden/policy/guards.py` and the co
 Each guard works without any configuration. What it counts is counted over all workers, survives a restart, and is
 forgotten by itself. A key is changed in the [configuration](ekiden.example.toml) and takes effect with a reload. Events
 are lines of the log; their fields are in [the page of events](events.md)."""
+#: Tables without which a guard has nothing to do.
+_NEEDED = frozenset({"content_rule"})
 _MIB = 1024 * 1024
 
 
@@ -53,7 +55,8 @@ def _changed(key: str) -> str:
 
 def default(guard: Guard) -> str:
     """The numbers and switches among its keys; lists and names (networks, profiles) do not fit a table."""
-    return ", ".join(_shown(value) for key in guard.keys if isinstance(value := value_of(key), (int, float))) or "on"
+    shown = ", ".join(_shown(value) for key in guard.keys if isinstance(value := value_of(key), (int, float)))
+    return shown or ("off" if _NEEDED.intersection(guard.keys) else "on")
 
 
 def _event(guard: Guard) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from ekiden.model.envelope import LegState
 from ekiden.ports.spool import Selection, Steer
-from tests.contract.spool_house import finished, gathered, leg, names, put
+from tests.contract.spool_house import envelope, finished, gathered, leg, names, put
 
 REASON = "content rule no-macros: the attachment a.docm holds macros"
 
@@ -69,3 +69,17 @@ async def test_what_is_held_is_found_by_how_its_reason_begins(house, spool, othe
     assert await found(state="held") == [by_brake, by_content, by_hand]
     assert await other.apply(Selection(hold="brake: "), Steer.RELEASE, now=house.clock.now()) == 1
     assert await found(state="held") == [by_content, by_hand]
+
+
+@pytest.mark.parametrize("size", [10, 70_000, 300_000])
+async def test_octets_of_a_draft_are_written_over(house, spool, other, size):
+    draft = spool.begin()
+    draft.write(b"X: first\r\n\r\n")
+    draft.write(b"x" * size)
+    draft.overwrite(3, b"other")
+    draft.write(b"end")
+    assert draft.size_octets == size + 15
+    await spool.accept(draft, envelope(), [leg()], claim=False)
+    found = await other.content(draft.letter)
+    assert found is not None
+    assert await gathered(found) == b"X: other\r\n\r\n" + b"x" * size + b"end"

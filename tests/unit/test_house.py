@@ -34,6 +34,8 @@ PURE = _LANGUAGE | {
     "unicodedata",
 }
 PURE |= {"email", "idna", "msgspec"}
+#: What an archive holds is computed from its octets.
+PURE |= {"struct", "zlib"}
 #: Grade B awaits ports.
 WAITING = _LANGUAGE | {"asyncio", "contextlib", "hashlib", "hmac", "ipaddress", "msgspec", "traceback", "unicodedata"}
 #: What a password is worth is computed.

@@ -41,7 +41,7 @@ Note = Callable[[Decision], None]
 class Question(NamedTuple):
     """`forward_paths`, `reverse_path`: as a client writes them, without angle brackets ('' is the null reverse-path).
     `login`: who is logged in, '' for nobody. `header_from`: in the From field; '' for the reverse-path or the login.
-    `clear`: the client does not use STARTTLS."""
+    `clear`: the client does not use STARTTLS. `content`: a whole letter, b'' for one with a From field alone."""
 
     door: Door
     client: str
@@ -51,6 +51,7 @@ class Question(NamedTuple):
     helo: str = ""
     header_from: str = ""
     clear: bool = False
+    content: bytes = b""
 
 
 class Step(NamedTuple):
@@ -239,12 +240,25 @@ class Explainer:
             return False
         said = question.header_from or question.reverse_path or question.login
         header = f"From: <{said}>\r\n" if said else ""
-        reply = await play.say(f"{header}Subject: explain\r\n\r\n.\r\n".encode())
+        told = f"a letter with {header.strip() or 'no From field'}"
+        content = f"{header}Subject: explain\r\n\r\n".encode()
+        if question.content:
+            content, told = question.content, f"a letter of {len(question.content):,} octets"
+        reply = await play.say(_stuffed(content))
         refused = next((event for event in self._stage.events.events if isinstance(event, LetterRefused)), None)
         ok = reply.startswith("250")
-        rule, reason = (refused.rule, refused.reason) if refused is not None else ("", "")
-        told = "250 2.0.0 (nothing was queued: this is an explanation)" if ok else reply
-        return self._add(Step("content", f"a letter with {header.strip() or 'no From field'}", told, rule, reason, ok))
+        rule, reason = (refused.rule, refused.reason) if refused is not None else self._rules()
+        heard = "250 2.0.0 (nothing was queued: this is an explanation)" if ok else reply
+        return self._add(Step("content", told, heard, rule, reason, ok))
+
+    def _rules(self) -> tuple[str, str]:
+        """The content rules that hold or mark the letter, and what becomes of it."""
+        if not self._stage.taken:
+            return "", ""
+        envelope, legs = self._stage.taken[-1]
+        held = legs[0].hold_reason
+        said = f"it would be held: {held}" if held else "it would be marked" if envelope.content_rules else ""
+        return " ".join(f"content-rule {name}" for name in envelope.content_rules), said
 
     # --- where it would go ------------------------------------------------------------------------------------
 
@@ -271,6 +285,12 @@ class Explainer:
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
     """For programs."""
     return {"accepted": explanation.accepted, "steps": [step._asdict() for step in explanation.steps]}
+
+
+def _stuffed(content: bytes) -> bytes:
+    """RFC 5321 §4.5.2, with CRLF at every line's end."""
+    lines = content.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")
+    return b"".join((b"." + line if line.startswith(b".") else line) + b"\r\n" for line in lines) + b".\r\n"
 
 
 def _bracketed(path: str) -> str:

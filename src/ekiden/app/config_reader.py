@@ -23,6 +23,8 @@ from ekiden.config.model import Config, Section, Tls, WideNetwork
 _ONE_OR_MANY: Final[frozenset[KeyPath]] = frozenset(
     {("route", key) for key in ("to", "sender", "account", "source")}
     | {("site", "source"), ("delivery", "source"), ("delivery", "detour", "to"), ("delivery", "detour", "source")}
+    | {("content_rule", key) for key in ("door", "account", "except_account", "header")}
+    | {("content_rule", f"attachment_{what}") for what in ("name", "kind", "type")}
 )
 #: Values of a path key that are no path.
 _NO_PATH: Final = frozenset({"", "-"})

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from ekiden.app.config_callers import check_callers
+from ekiden.app.config_content import check_content_rules
 from ekiden.app.config_detour import check_detour
 from ekiden.app.config_doors import check_door_rules
 from ekiden.app.config_lines import KeyPath
@@ -77,6 +78,7 @@ def check_rules(config: Config, raw: Mapping[str, Any], report: Report) -> None:
     check_oauth(config, report)
     check_profiles(config, report)
     check_restrictions(config, report)
+    check_content_rules(config, report)
 
 
 def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:

@@ -28,6 +28,12 @@ _INDENT: Final = " " * 20
 @click.option("--login", default="", metavar="ACCOUNT", help="Who has logged in; the password is taken for right.")
 @click.option("--helo", default="", metavar="NAME", help="In EHLO. Default: the client's address as a literal.")
 @click.option("--header-from", default="", metavar="ADDRESS", help="In the From field. Default: as --from, or --login.")
+@click.option(
+    "--content",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="A letter to send, so that the content rules are asked about it; - is standard input.",
+)
 @click.option("--clear", is_flag=True, help="The client does not use STARTTLS.")
 @config_option
 @json_option
@@ -48,7 +54,9 @@ def explain(config_path: str, *, as_json: bool, **said: Any) -> None:
         if any(not text.isprintable() for text in texts):
             name = {"reverse_path": "--from", "forward_paths": "--to"}.get(option, f"--{option.replace('_', '-')}")
             raise click.UsageError(f"{name}: control characters cannot be in it", click.get_current_context())
-    question = Question(**said | {"door": Door(said["door"]), "client": _address(said["client"])})
+    file = said.pop("content")
+    content = file.read() if file is not None else b""
+    question = Question(**said | {"content": content, "door": Door(said["door"]), "client": _address(said["client"])})
     explanation = _explained(load_config(config_path), question)
     if as_json:
         from ekiden.admin.explain import explanation_json

@@ -330,6 +330,55 @@ class Source(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ""
 
 
+class ContentRule(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: Annotated[str, doc("What replies, the queue and events call it: letters, digits, dots and hyphens.")]
+    action: Annotated[
+        str,
+        doc(
+            'What becomes of a letter that it matches: "refuse" (550, which names the rule), "hold" (taken, and kept '
+            'until somebody releases it) or "mark" (a field X-Ekiden-Content-Rule on top).'
+        ),
+    ]
+    door: Annotated[
+        tuple[str, ...], doc('Only at these doors: "relay", "submission", "submissions". None: at all three.')
+    ] = ()
+    account: Annotated[
+        tuple[str, ...],
+        doc('Only for these logins: "you@example.org", "*@example.org", "*" (any login). None: for everybody.'),
+    ] = ()
+    except_account: Annotated[tuple[str, ...], doc("But not for these.")] = ()
+    size_over: Annotated[OptionalSize, doc('Matches a letter that is larger, such as "10MiB". 0: any size.')] = 0
+    header: Annotated[
+        tuple[str, ...],
+        doc(
+            'Matches one of these fields, letter case does not matter: "Subject: *lottery*", "X-Mailer: Bad*". Encoded '
+            "words are compared as they are read."
+        ),
+    ] = ()
+    attachment_name: Annotated[
+        tuple[str, ...],
+        doc('Matches an attachment that is called so, or a member of a zip archive: "*.exe", "invoice*.zip".'),
+    ] = ()
+    attachment_kind: Annotated[
+        tuple[str, ...],
+        doc(
+            'Matches an attachment by what it is, whatever it is called: "program", "script", "macros", "encrypted", '
+            '"archive", "disk-image", "shortcut", "ole", "tnef", "pdf"; or by a name that is dangerous: '
+            '"program-name", "disguised-name".'
+        ),
+    ] = ()
+    attachment_type: Annotated[
+        tuple[str, ...], doc('Matches an attachment that is declared so: "application/x-msdownload", "video/*".')
+    ] = ()
+    unexaminable: Annotated[
+        str,
+        doc(
+            "What becomes of a letter whose attachments cannot be examined (nested too deep, damaged, more than one "
+            'reading): "refuse", "hold", "mark" or "pass". None: the same as action.'
+        ),
+    ] = ""
+
+
 class Dns(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     nameservers: Annotated[tuple[Address, ...], doc("Resolvers to ask. None: those of the system.")] = ()
     timeout: Annotated[Duration, doc("How long one question may take, all tries together.")] = 10.0
@@ -565,6 +614,7 @@ class Config(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     route: tuple[Route, ...] = ()
     site: tuple[Site, ...] = ()
     source: tuple[Source, ...] = ()
+    content_rule: tuple[ContentRule, ...] = ()
     dns: Dns = Dns()
     delivery: Delivery = Delivery()
     passwords: Passwords = Passwords()

@@ -156,6 +156,13 @@ QUOTA: Final = Guard(
     "quota.full",
     ("domain",),
 )
+CONTENT_RULES: Final = Guard(
+    "content-rules",
+    "Letters that are refused (550, which names the rule), held or marked for what they hold: size, header fields, "
+    "attachments by name and by what they are. No rule is there until you write one: see content-rules.md.",
+    "letter.refused",
+    ("content_rule",),
+)
 
 ANOMALIES: Final = Guard(
     "anomalies",
@@ -198,5 +205,6 @@ GUARDS: Final = (
     QUOTA,
     SIZE,
     HOPS,
+    CONTENT_RULES,
     ANOMALIES,
 )

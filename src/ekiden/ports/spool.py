@@ -70,6 +70,9 @@ class Draft(Protocol):
     def write(self, data: bytes) -> None:
         """Appends. Never blocks for long (memory, or the page cache). Raises SpoolFailed (disk full)."""
 
+    def overwrite(self, position: int, data: bytes) -> None:
+        """Changes octets that were written, for what is known only at the end. Raises SpoolFailed."""
+
     def drain(self) -> Awaitable[None] | None:
         """None if more may be written at once; else await it first (back-pressure for large content)."""
 

@@ -17,6 +17,7 @@ from ekiden.model.ids import IdSequence
 from ekiden.model.mailbox import domain_key
 from ekiden.model.reply import Reply
 from ekiden.model.wrong_door import WrongDoor
+from ekiden.policy.content_rules import CompiledRule, rules_of
 from ekiden.policy.limits import Limits, limits_by_name
 from ekiden.policy.networks import NetworkSet
 from ekiden.policy.next_hop import NextHops
@@ -102,6 +103,7 @@ class Doorway:
     next_hops: NextHops = field(init=False)
     sending_limits: dict[str, Limits] = field(init=False)
     restrictions: tuple[Restriction, ...] = field(init=False)
+    content_rules: tuple[CompiledRule, ...] = field(init=False)
     _settings: dict[tuple[bool, bool, bool, bool], ServerSettings] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,6 +113,7 @@ class Doorway:
         object.__setattr__(self, "next_hops", NextHops(self.config))
         object.__setattr__(self, "restrictions", restrictions_of(self.config.restrict))
         object.__setattr__(self, "sending_limits", limits_by_name(self.config))
+        object.__setattr__(self, "content_rules", rules_of(self.config, self.door))
         object.__setattr__(self, "domains", {domain_key(d.name): d for d in self.config.domain})
 
     def wrong_door(self, reply: Reply) -> WrongDoor | None:

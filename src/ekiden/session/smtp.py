@@ -27,6 +27,7 @@ from ekiden.ports.wire import Wire
 from ekiden.proto.smtp import events as ev
 from ekiden.session.allowance import Allowance
 from ekiden.session.conversation import Answer, Conversation, Pending
+from ekiden.session.examination import Examination
 from ekiden.session.harvest import Harvest
 from ekiden.session.reception import Reception, storage_failed
 
@@ -148,7 +149,9 @@ class SmtpSession:
         transaction = self._transaction
         assert transaction is not None
         try:
-            reception = Reception(self.doorway, complete=self.mends_header, examine=self.examine)
+            reception = Reception(
+                self.doorway, complete=self.mends_header, examine=self.examine, examination=self._examination()
+            )
         except SpoolFailed as error:
             return self.refused(storage_failed(error), transaction)
         reception.begin(self._received_field(reception, transaction))
@@ -178,7 +181,17 @@ class SmtpSession:
         reception.end()
         if reception.refusal is not None:
             return self.refused(reception.refusal, transaction)
+        if reception.ruling is not None:
+            transaction.hold_reason = transaction.hold_reason or reception.ruling.hold_reason
+            transaction.content_rules = reception.ruling.rules
         return self.hand_over(transaction, reception)
+
+    def _examination(self) -> Examination | None:
+        """By the content rules that are for this login; None without any."""
+        if not self.doorway.content_rules:
+            return None
+        rules = [rule for rule in self.doorway.content_rules if rule.is_for(self.account)]
+        return Examination(rules) if rules else None
 
     def hand_over(self, transaction: Transaction, reception: Reception) -> Answer:
         """The letter is whole and nothing speaks against it: to the spool."""

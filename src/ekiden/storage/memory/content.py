@@ -57,6 +57,11 @@ class MemoryDraft:
         self._pieces.append(bytes(data))
         self._size += len(data)
 
+    def overwrite(self, position: int, data: bytes) -> None:
+        self._guard("write")
+        octets = self.octets()
+        self._pieces = [octets[:position], data, octets[position + len(data) :]]
+
     def drain(self) -> Awaitable[None] | None:
         return None
 

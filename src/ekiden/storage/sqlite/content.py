@@ -172,6 +172,15 @@ class SpoolDraft:
         if self._size > SMALL_OCTETS:
             self._spill()
 
+    def overwrite(self, position: int, data: bytes) -> None:
+        if self._broken:
+            raise self._broken
+        if self.is_file:
+            self._put(data, position)
+            return
+        octets = self.octets()
+        self._pieces = [octets[:position], data, octets[position + len(data) :]]
+
     def drain(self) -> Awaitable[None] | None:
         if self._unsynced < UNSYNCED_OCTETS:
             return None
@@ -217,12 +226,18 @@ class SpoolDraft:
             raise self._broken from error
         self._put(b"".join(pieces))
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes, position: int | None = None) -> None:
+        """At the end, or over what stands at `position`."""
         self._unsynced += len(data)
         view = memoryview(data)
         try:
             while view:
-                view = view[os.write(self._descriptor, view) :]
+                if position is None:
+                    written = os.write(self._descriptor, view)
+                else:
+                    written = os.pwrite(self._descriptor, view, position)
+                    position += written
+                view = view[written:]
         except OSError as error:
             self._broken = failed(error)
             raise self._broken from error
