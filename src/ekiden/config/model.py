@@ -1,8 +1,8 @@
 """The one configuration model: frozen, passed in, never imported as state.
 
 Rules
-1. A key lives here and nowhere else: the example configuration, `config check` and the docs are compared with these
-   fields by tests; `doc` is the sentence that people read.
+1. A key lives here, or in a part that this module offers (`config.road`), and nowhere else: the example configuration,
+   `config check` and the docs are compared with these fields by tests; `doc` is the sentence that people read.
 2. Values are already parsed: durations in seconds (float), sizes in octets (int), networks as written.
 3. Unknown keys are errors. `app.config_file` reads TOML into this; nothing here opens a file.
 4. Keys only ever grow; a default is the safe choice for a household that read nothing.
@@ -12,37 +12,49 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-import msgspec
-
+from ekiden.config.road import Delivery, Detour, Dns, Probe, Route, Site, Source
+from ekiden.config.values import Address, Duration, OptionalDuration, OptionalSize, Path, Section, Size, doc
 from ekiden.model.door import Door
 
-
-def doc(text: str) -> msgspec.Meta:
-    """The comment of a key, for the example configuration and the docs."""
-    return msgspec.Meta(description=text)
-
-
-def _kind(name: str) -> msgspec.Meta:
-    """How a value is written, for the reader of the file (`app.config_reader`) and the docs."""
-    return msgspec.Meta(extra={"kind": name})
-
-
-#: Written as "30s", "5m", "4h", "5d" or a number of seconds; held in seconds.
-Duration = Annotated[float, _kind("duration")]
-#: The same, and 0 for what another key decides.
-OptionalDuration = Annotated[float, _kind("optional-duration")]
-#: Written as 1000, "64KiB", "50MiB"; held in octets.
-Size = Annotated[int, _kind("size")]
-#: The same, and 0 for no limit.
-OptionalSize = Annotated[int, _kind("optional-size")]
-#: Written as "ADDRESS:PORT" or "[IPV6]:PORT".
-Address = Annotated[str, _kind("address")]
-#: Written as a path; relative ones are relative to the configuration file.
-Path = Annotated[str, _kind("path")]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of all tables."""
+__all__ = [
+    "Address",
+    "Brake",
+    "Callers",
+    "Config",
+    "ContentRule",
+    "Delivery",
+    "Detour",
+    "Dns",
+    "Dnsbl",
+    "Domain",
+    "DoorRules",
+    "Doors",
+    "Duration",
+    "Events",
+    "ExtraCertificate",
+    "History",
+    "Limits",
+    "Listen",
+    "Log",
+    "Oauth",
+    "OptionalDuration",
+    "OptionalSize",
+    "Passwords",
+    "Path",
+    "Probe",
+    "Profile",
+    "Relay",
+    "Restrict",
+    "Route",
+    "Section",
+    "Site",
+    "Size",
+    "Source",
+    "Tls",
+    "Watch",
+    "WideNetwork",
+    "doc",
+]
 
 
 class Tls(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -227,109 +239,6 @@ class Restrict(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     deny: Annotated[tuple[str, ...], doc('Recipient domains that are refused, even if in allow; "*": all.')] = ()
 
 
-class Route(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    match: Annotated[
-        str,
-        doc(
-            'Recipient domain: "*", "example.org" or "*.example.org". The first match wins; none: the MX of the domain.'
-        ),
-    ]
-    sender: Annotated[
-        tuple[str, ...],
-        doc(
-            'Only for letters from these: "example.org", "*.example.org", "you@example.org" or "<>" (reports). '
-            "None: from everybody."
-        ),
-    ] = ()
-    account: Annotated[
-        tuple[str, ...], doc('Only for letters that these accounts handed in after a login; "*": any account.')
-    ] = ()
-    after_attempts: Annotated[
-        int,
-        doc(
-            "Only for letters that so many attempts did not bring away: a smarthost of last resort. It stands above "
-            "the route that is tried before."
-        ),
-    ] = 0
-    name: Annotated[
-        str, doc("What the queue calls it, as in route:NAME. Default: its match, with the other conditions if any.")
-    ] = ""
-    to: Annotated[
-        tuple[str, ...],
-        doc("smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or lmtp+unix:///PATH; several are tried in order."),
-    ]
-    username: Annotated[str, doc("Login at that server.")] = ""
-    password_file: Annotated[
-        Path, doc("File with the password; the service user must be able to read it, others must not.")
-    ] = ""
-    password_env: Annotated[str, doc("Or the name of an environment variable that holds it.")] = ""
-    tls: Annotated[
-        str,
-        doc('"none", "opportunistic", "require" or "verify"; default: "verify" with a username, else "opportunistic".'),
-    ] = ""
-    allow_unverified_login: Annotated[
-        bool,
-        doc(
-            "Send the password to a server that has not proven its name. Only for a server on this machine or in a lab."
-        ),
-    ] = False
-    source: Annotated[
-        tuple[str, ...],
-        doc("Addresses of ours that connections go out from, one a family. None: as in [[site]] or [delivery]."),
-    ] = ()
-
-
-class Site(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    match: Annotated[
-        str,
-        doc(
-            'Recipient domain, MX host, or match or name of a route: "*", "example.org" or "*.example.org". The first '
-            "match wins; domains with the same MX hosts are one site, and share what it allows."
-        ),
-    ]
-    connections: Annotated[
-        int, doc("Connections at once, all workers together. 0: [delivery] connections_per_site.")
-    ] = 0
-    letters_per_connection: Annotated[int, doc("Letters of one connection, then a new one is opened.")] = 1000
-    recipients_per_transaction: Annotated[
-        int, doc("Recipients of one transaction; more go in further ones. RFC 5321 §4.5.3.1.8: 100 must be taken.")
-    ] = 100
-    connections_per_minute: Annotated[
-        int, doc("Connections opened within any 60 seconds, all workers together. 0: no limit.")
-    ] = 0
-    letters_per_minute: Annotated[
-        int, doc("Letters begun within any 60 seconds, all workers together. 0: no limit.")
-    ] = 0
-    retry_first: Annotated[
-        OptionalDuration, doc("Pause before the second attempt. 0: as in [delivery]; so the next two.")
-    ] = 0.0
-    retry_factor: Annotated[float, doc("By what each pause is multiplied.")] = 0.0
-    retry_longest: Annotated[OptionalDuration, doc("The longest pause.")] = 0.0
-    family: Annotated[
-        str, doc('Addresses of the site that are used: "both" (in turn, IPv6 first), "ipv4" or "ipv6" alone.')
-    ] = "both"
-    tls: Annotated[
-        str,
-        doc(
-            'How hosts found by MX must be protected: "opportunistic" (what there is), "require" (TLS, any '
-            'certificate), "verify" (their name must be proven) or "none". DANE and MTA-STS of the domain count '
-            'besides, but with "none".'
-        ),
-    ] = "opportunistic"
-    source: Annotated[
-        tuple[str, ...],
-        doc("Addresses of ours that connections go out from, one a family. None: as in [delivery]."),
-    ] = ()
-
-
-class Source(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    address: Annotated[str, doc("An address of this machine that letters leave from; `source` keys name it.")]
-    helo: Annotated[
-        str,
-        doc("Our name in EHLO from there: what its reverse DNS gives, and what leads back to it. Default: hostname."),
-    ] = ""
-
-
 class ContentRule(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, doc("What replies, the queue and events call it: letters, digits, dots and hyphens.")]
     action: Annotated[
@@ -377,98 +286,6 @@ class ContentRule(Section, frozen=True, forbid_unknown_fields=True, kw_only=True
             'reading): "refuse", "hold", "mark" or "pass". None: the same as action.'
         ),
     ] = ""
-
-
-class Dns(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    nameservers: Annotated[tuple[Address, ...], doc("Resolvers to ask. None: those of the system.")] = ()
-    timeout: Annotated[Duration, doc("How long one question may take, all tries together.")] = 10.0
-
-
-class Detour(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A smarthost for the time when port 25 is blocked; keys as in [[route]]."""
-
-    to: Annotated[
-        tuple[str, ...],
-        doc(
-            "Your provider's server, smtps://HOST:465 or smtp://HOST:587; several are tried in order. None: letters "
-            "wait until port 25 is open again."
-        ),
-    ] = ()
-    username: Annotated[str, doc("Login at that server.")] = ""
-    password_file: Annotated[
-        Path, doc("File with the password; the service user must be able to read it, others must not.")
-    ] = ""
-    password_env: Annotated[str, doc("Or the name of an environment variable that holds it.")] = ""
-    tls: Annotated[
-        str,
-        doc('"none", "opportunistic", "require" or "verify"; default: "verify" with a username, else "opportunistic".'),
-    ] = ""
-    allow_unverified_login: Annotated[
-        bool,
-        doc("Send the password to a server that has not proven its name. Only for a lab."),
-    ] = False
-    source: Annotated[
-        tuple[str, ...],
-        doc("Addresses of ours that connections go out from, one a family. None: as in [delivery]."),
-    ] = ()
-
-
-class Probe(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a suspicion that port 25 is blocked is looked into."""
-
-    hosts: Annotated[
-        tuple[str, ...],
-        doc(
-            "MX hosts of others that always answer, HOST:PORT with the port of `mx_port`; three at least. They are "
-            "asked when several sites fail alike, and one of them every few minutes while port 25 is blocked. []: "
-            "port 25 is never judged blocked."
-        ),
-    ] = (
-        "gmail-smtp-in.l.google.com:25",
-        "outlook-com.olc.protection.outlook.com:25",
-        "mta5.am0.yahoodns.net:25",
-        "mx01.mail.icloud.com:25",
-    )
-    control: Annotated[
-        tuple[str, ...],
-        doc(
-            "Hosts and ports that work while only port 25 is blocked: else the network is down, and nothing is judged."
-        ),
-    ] = ("one.one.one.one:443", "dns.google:443")
-    every: Annotated[Duration, doc("How often one host is asked while port 25 is blocked.")] = 180.0
-
-
-class Delivery(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    connect_timeout: Annotated[Duration, doc("How long one connection attempt may take.")] = 30.0
-    expire_after: Annotated[Duration, doc("After this a letter that could not be delivered is reported back.")] = (
-        5 * 86400.0
-    )
-    hold_expire: Annotated[
-        Duration,
-        doc("After this a letter that a rule held (the brake, a content rule) goes back to its sender with a report."),
-    ] = 3 * 86400.0
-    delay_report_after: Annotated[Duration, doc("After this the sender is told once that it takes longer.")] = (
-        4 * 3600.0
-    )
-    retry_first: Annotated[Duration, doc("Pause before the second attempt; it grows from there.")] = 300.0
-    retry_factor: Annotated[float, doc("By what each pause is multiplied.")] = 1.6
-    retry_longest: Annotated[Duration, doc("The longest pause.")] = 4 * 3600.0
-    connections_per_site: Annotated[int, doc("Connections at once to one site, all workers together.")] = 20
-    window_letters: Annotated[int, doc("Letters that one worker holds in memory for delivery.")] = 2000
-    window_octets: Annotated[Size, doc("Octets of content that one worker holds in memory for delivery.")] = (
-        64 * 1024 * 1024
-    )
-    allow_addresses: Annotated[tuple[str, ...], doc("Special-purpose networks that an MX may name (labs).")] = ()
-    source: Annotated[
-        tuple[str, ...],
-        doc('Addresses of ours that connections go out from, one a family: "192.0.2.1". None: the system chooses.'),
-    ] = ()
-    mta_sts_port: Annotated[
-        int, doc("Port of MTA-STS policy hosts. Anything but 443 is for labs and tests, and warns at start.")
-    ] = 443
-    mx_port: Annotated[int, doc("Port of MX hosts. Anything but 25 is for labs and tests, and warns at start.")] = 25
-    detour: Detour = Detour()
-    probe: Probe = Probe()
 
 
 class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
