@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ekiden.lab import load
+from ekiden.lab.bench.guards import guard_lines
 from ekiden.lab.bench.logins import login_lines
 from ekiden.lab.bench.run import file_system
 from ekiden.lab.pacing import Load, pace
@@ -42,6 +43,14 @@ def test_logins_and_a_storm_of_wrong_ones_are_measured(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines if line.startswith("  while")] == ["while", "while"]
     assert any("535" in line for line in lines)
     assert any(line.startswith("  password, remembered") for line in lines)
+
+
+@pytest.mark.skipif(bool(load.is_possible()), reason=load.is_possible())
+def test_guards_and_floods_are_measured(tmp_path: Path) -> None:
+    lines = guard_lines(2, 1.0, tmp_path / "run", visits=20)
+    banned = next(line for line in lines if line.startswith("  banned addresses"))
+    assert " closed" in banned, "refused before TLS"
+    assert "535" in next(line for line in lines if line.startswith("  guesses, new addresses"))
 
 
 @pytest.mark.skipif(file_system(Path("/dev/shm")) != "tmpfs", reason="/dev/shm is no tmpfs here")

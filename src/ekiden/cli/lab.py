@@ -31,7 +31,7 @@ def demo(*, stay: bool) -> None:
     "--scenario",
     "scenarios",
     multiple=True,
-    type=click.Choice(["kept", "new", "large", "submission", "inbound", "logins"]),
+    type=click.Choice(["kept", "new", "large", "submission", "inbound", "logins", "guards"]),
     help="Only this one; may be given several times.",
 )
 @click.option(

@@ -94,17 +94,17 @@ def _storm(server: LabServer, seconds: float) -> list[str]:
     lines = [
         f"  letters through 587 at {RATE:.0f} a second, a connection and a login each: ms from the final dot to 250",
         f"  {'':<26}{'median':>8}{'p95':>8}{'p99':>8}{'longest':>9}{'late':>6}  guesses answered",
-        _paced_line("in quiet", _honest(server, seconds)),
+        paced_line("in quiet", honest(server, seconds)),
     ]
     for guessers in GUESSERS:
         with Storm(server.ports["submissions"], BOX_DOMAIN, guessers) as storm:
-            stormy = _honest(server, seconds)
+            stormy = honest(server, seconds)
         answers = ", ".join(f"{count} {code}" for code, count in sorted(storm.answers.items()))
-        lines.append(f"{_paced_line(f'while {guessers} guess', stormy)}  {answers}")
+        lines.append(f"{paced_line(f'while {guessers} guess', stormy)}  {answers}")
     return lines
 
 
-def _honest(server: LabServer, seconds: float) -> Paced:
+def honest(server: LabServer, seconds: float) -> Paced:
     return pace(
         Load(
             server.ports["submission"],
@@ -120,7 +120,7 @@ def _honest(server: LabServer, seconds: float) -> Paced:
     )
 
 
-def _paced_line(name: str, paced: Paced) -> str:
+def paced_line(name: str, paced: Paced) -> str:
     return (
         f"  {name:<26}{paced.median_ms:>8.1f}{paced.p95_ms:>8.1f}{paced.p99_ms:>8.1f}{paced.longest_ms:>9.1f}"
         f"{paced.late:>6.0%}"

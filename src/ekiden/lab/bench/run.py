@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ekiden.lab import load
-from ekiden.lab.bench import figures, logins, syncs
+from ekiden.lab.bench import figures, guards, logins, syncs
 from ekiden.lab.bench.figures import Column
 from ekiden.lab.bench.measure import Extent, at_rate, throughput, tools_alone
 from ekiden.lab.bench.peers import Ekiden, Peer
@@ -112,8 +112,9 @@ class _Bench:
                 now = time.monotonic()
                 self._share = now + (self._deadline - now) / (len(self._scenarios) - number)
                 lines += [scenario.title, *self._scenario(scenario, step), ""]
-            if self._ekiden in self._peers and (not wanted.scenarios or logins.TITLE in wanted.scenarios):
-                lines += [logins.TITLE, *self._logins(step), ""]
+            for title, text, measure in self._ours():
+                step(text)
+                lines += [title, *self._alone(measure), ""]
             lines += ["syncs, 4 KiB, kept connections, watched by strace", *self._syncs(step), ""]
         for peer in self._peers:
             lines += textwrap.wrap(peer.remark, 116)
@@ -125,7 +126,7 @@ class _Bench:
         paired = sum(peer in (self._ekiden, self._postfix) for peer in self._peers)
         once = len(self._peers) - paired
         runs = self._wanted.pairs * paired * 2 + once * 2 + self._wanted.pairs
-        return len(self._scenarios) * runs + len(self._peers) + 1
+        return len(self._scenarios) * runs + len(self._peers) + 2
 
     def _scenario(self, scenario: Scenario, step: Callable[[str], None]) -> list[str]:
         columns = {peer.name: Column(peer.name, failed=peer.why_not(scenario)) for peer in self._peers}
@@ -176,10 +177,20 @@ class _Bench:
         theirs = columns.get(self._postfix.name)
         return theirs.median(lambda r: r.arrived) / 2 if theirs is not None and theirs.runs else _RATE_ALONE
 
-    def _logins(self, step: Callable[[str], None]) -> list[str]:
-        step("logins, and a storm of wrong ones")
+    def _ours(self) -> Iterator[tuple[str, str, Callable[[int, float, Path], list[str]]]]:
+        """What is measured of Ekiden alone: title, what is told meanwhile, and how."""
+        if self._ekiden not in self._peers:
+            return
+        for title, text, measure in (
+            (logins.TITLE, "logins, and a storm of wrong ones", logins.login_lines),
+            (guards.TITLE, "guards, and floods from many addresses", guards.guard_lines),
+        ):
+            if not self._wanted.scenarios or title in self._wanted.scenarios:
+                yield title, text, measure
+
+    def _alone(self, measure: Callable[[int, float, Path], list[str]]) -> list[str]:
         try:
-            return logins.login_lines(self._wanted.workers, max(2.0, self._wanted.seconds * 2), self._fresh())
+            return measure(self._wanted.workers, max(2.0, self._wanted.seconds * 2), self._fresh())
         except (LabFailed, OSError, subprocess.SubprocessError) as error:
             return [f"  failed: {error}"]
 
