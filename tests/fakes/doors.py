@@ -100,6 +100,7 @@ class Hall:
         self.window = Window(100, 1024 * 1024)
         self.offered: list[Claim] = []
         self.nudges = 0
+        self.waits: list[float] = []
         self.gateways: frozenset[str] = frozenset()
         self.shared = NetworkSet(())
         self.callers: Callers | None = None
@@ -108,6 +109,9 @@ class Hall:
         self.authenticator = Authenticator(
             self.directory, self.hasher, self.clock, self.random, self.pairs, domains, tokens=tokens
         )
+
+    async def _pause(self, seconds: float) -> None:
+        self.waits.append(seconds)
 
     def _nudged(self) -> None:
         self.nudges += 1
@@ -139,6 +143,7 @@ class Hall:
             gateways=self.gateways,
             shared=self.shared,
             quotas=self.quotas,
+            pause=self._pause,
             gate=DoorGate(door, self.config.doors.of(door), self.knocks),
             callers=None if DOORS[door].login else self.callers,
         )

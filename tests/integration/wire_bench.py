@@ -91,6 +91,9 @@ class Talker:
         self.wire.write(b"closing\n")
         self.wire.close()
 
+    def too_slow(self) -> bool:
+        return False
+
     async def accounts_changed(self) -> None:
         self._note("accounts_changed")
 

@@ -59,6 +59,7 @@ END_REASONS: Final = {
     "pipelining": "it spoke before it was its turn",
     "http": "it spoke HTTP: no mail program",
     "tls-failed": "TLS could not be agreed on",
+    "slow": "it sent next to nothing, and places ran short",
     "revoked": "the account was changed, disabled or removed",
     "fault": "a mistake of ours",
 }

@@ -208,6 +208,7 @@ class Works:
 
     def tick(self, now: float) -> None:
         """Once a second. `now`: monotonic."""
+        self.doors.cut_slow(now)
         self.delivery.tick(now)
         self.brake.tick(now)
 
@@ -404,6 +405,7 @@ class Works:
             callers=None if DOORS[door].login else desk.callers,
             gateways=read_neighbourhood().gateways,
             shared=exempt(config, read_neighbourhood()),
+            pause=asyncio.sleep,
             gate=gate,
             brakes=self.brake,
         )

@@ -36,6 +36,7 @@ _NO_LIMIT: Final = frozenset(
         "commands",
         "guesses",
         "ban_after",
+        "tarpit",
         "unknown_recipients",
         "connections_per_address",
         "connections_per_network",
@@ -56,6 +57,8 @@ SHORTEST_PASSWORDS: Final = (8, 64)
 MOST_HISTORY: Final = 50
 #: More processes than this help nobody: two saturate one queue file (DESIGN §4).
 MOST_WORKERS: Final = 256
+#: Seconds. Clients wait for five minutes (RFC 5321 §4.5.3.2.2); more is only a place taken.
+LONGEST_TARPIT: Final = 30
 #: RFC 6710 §6.
 MOST_PRIORITY: Final = 9
 
@@ -95,6 +98,8 @@ def _check_numbers(section: Section, path: KeyPath, report: Report) -> None:
             report.add(("delivery", "retry_factor"), "must be 1 or more, or the pauses would shrink")
         if section.limits.priority > MOST_PRIORITY:
             report.add(("limits", "priority"), f"must be at most {MOST_PRIORITY}, not {section.limits.priority}")
+        if section.limits.tarpit > LONGEST_TARPIT:
+            report.add(("limits", "tarpit"), f"must be at most {LONGEST_TARPIT}s: each waiting client holds a place")
         for key in ("mx_port", "mta_sts_port"):
             if not 0 < getattr(section.delivery, key) < 65536:
                 report.add(("delivery", key), "must be a port from 1 to 65535")

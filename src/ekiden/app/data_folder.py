@@ -21,7 +21,7 @@ from ekiden.app.refusal import StartRefused
 
 MARKER: Final = ".ekiden"
 #: What commands may have made before the first start.
-_OURS: Final = frozenset({MARKER, "directory.db", "spool", "mail"})
+_OURS: Final = frozenset({MARKER, "directory.db", "bans.db", "recipients.db", "guards.db", "spool", "mail"})
 #: After a supervisor was killed its workers need a moment to go; a server that is started at once waits for them.
 WAIT_SECONDS: Final = 5.0
 

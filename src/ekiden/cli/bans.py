@@ -40,7 +40,9 @@ def ban_list(config_path: str, *, as_json: bool) -> None:
     elif not bans:
         click.echo("nobody is banned")
     else:
-        click.echo(table(_HEAD, [(b.network, local_time(b.since), _until(b), b.by, b.reason) for b in bans]))
+        ends = [_until(one).removeprefix("until ") for one in bans]
+        rows = [(b.network, local_time(b.since), end, b.by, b.reason) for b, end in zip(bans, ends, strict=True)]
+        click.echo(table(_HEAD, rows))
 
 
 @ban.command("add")

@@ -338,6 +338,10 @@ class Limits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
         ),
     ] = 50
     connections_per_network: Annotated[int, doc("The same for a network: IPv4 /24, IPv6 /56. 0: no limit.")] = 200
+    tarpit: Annotated[
+        OptionalDuration,
+        doc("How long strangers wait for the refusal of a command or a letter, 30s at most. 0: not at all."),
+    ] = 0.0
     drain: Annotated[Duration, doc("How long a stopping server waits for transactions under way.")] = 30.0
 
 

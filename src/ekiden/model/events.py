@@ -42,7 +42,7 @@ class Event(msgspec.Struct, tag_field="event", omit_defaults=True, kw_only=True)
 class SessionClosed(Event, tag="session.closed", kw_only=True):
     """A client's session ended. `reason`: quit, timeout, lost, errors, commands (many, without a letter), guessing (too
     many wrong logins), injection (octets behind STARTTLS or STLS), bare-lf, pipelining, http (not mail at all),
-    tls-failed, drain, revoked, fault."""
+    tls-failed, slow (places ran short), drain, revoked, fault."""
 
     session: str
     door: str

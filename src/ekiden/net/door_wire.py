@@ -20,6 +20,7 @@ from typing import Final
 from ekiden.model.wrong_door import WrongDoor
 from ekiden.net.endpoint import endpoint
 from ekiden.net.porch import PATIENCE, Porch
+from ekiden.net.slowness import Slowness
 from ekiden.net.wire import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS, StreamWire, TlsSide, WireOwner
 from ekiden.ports.gate import Gate
 from ekiden.proto.first_octets import TLS_ALERT, recognise
@@ -31,11 +32,12 @@ _NOTHING: Final = b""
 class DoorWire(StreamWire):
     """`shook_hands`: a handshake of an implicit-TLS door began."""
 
-    __slots__ = ("_entered", "_fresh", "_gate", "_header", "_named", "_porch", "_waited", "shook_hands")
+    __slots__ = ("_entered", "_fresh", "_gate", "_header", "_named", "_porch", "_waited", "shook_hands", "slowness")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: WireOwner, tls_side: TlsSide | None, gate: Gate) -> None:
         super().__init__(loop, owner, tls_side)
         self.shook_hands = False
+        self.slowness = Slowness()
         self._gate = gate
         self._entered: str | None = None
         self._fresh = True  # nothing was read yet
@@ -117,6 +119,7 @@ class DoorWire(StreamWire):
             super().abort()
 
     def tick(self, now: float) -> None:
+        self.slowness.tick(now)
         if self._porch is not None:
             self._porch.tick()
         elif self._header is not None and not self._closing:
@@ -147,6 +150,7 @@ class DoorWire(StreamWire):
     # ---- the first octets
 
     def _give(self, data: bytes) -> None:
+        self.slowness.came(len(data))
         if self._fresh:
             data = self._look_at(data)
             if not data or self.user is None:

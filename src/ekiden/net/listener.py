@@ -21,6 +21,7 @@ from ekiden.model.events import SessionClosed
 from ekiden.net.balance import MOST_PAUSES, PAUSE, ROOM, Alone, Balance, is_crowded
 from ekiden.net.door_wire import DoorWire
 from ekiden.net.faults import report_fault
+from ekiden.net.slowness import surplus
 from ekiden.net.wire import StreamWire, TlsSide, WireSet
 from ekiden.ports.clock import Clock, Random
 from ekiden.ports.events import EventSink
@@ -179,6 +180,21 @@ class Doors:
         for wire in list(self.wires):
             if isinstance(wire, DoorWire):
                 wire.recheck()
+
+    def cut_slow(self, now: float) -> None:
+        """About once a second: if places run short, those who hold one and send nothing go, the oldest first."""
+        over = surplus(len(self.wires), max((door.service.limit for door in self._doors.values()), default=0))
+        if not over:
+            return
+        slow = [
+            (wire.slowness.since, number, user)
+            for number, (wire, user) in enumerate(self._sessions())
+            if isinstance(wire, DoorWire) and wire.slowness.is_slow(now)
+        ]
+        for _, _, user in sorted(slow, key=lambda one: one[:2]):
+            over -= user.too_slow()
+            if not over:
+                return
 
     def close(self) -> None:
         """At once: aborts what is left."""

@@ -60,6 +60,7 @@ def decide_connection(facts: CrowdFacts) -> Decision:
 
 
 _EXEMPT: Final = Decision(Verdict.ACCEPT, "exempt", "it speaks for many")
+NOT_COUNTED: Final = Decision(Verdict.ACCEPT, "room", "connections are not counted")
 _ROOM: Final = Decision(Verdict.ACCEPT, "room", "not too many connections")
 
 

@@ -39,6 +39,20 @@ CONNECTIONS_TOTAL: Final = Guard(
     "",
     ("limits.sessions",),
 )
+SLOW: Final = Guard(
+    "slow-senders",
+    "When over 80 % of a worker's places are taken, those at 25, 587 and 465 that have sent less than 10 octets a "
+    "second over five minutes get 421, the oldest first. While there is room nobody is cut for that.",
+    "session.closed",
+    ("limits.sessions",),
+)
+TARPIT: Final = Guard(
+    "tarpit",
+    "Off. So long strangers wait for the refusal of a sender, a recipient, a login or a letter: whoever tries things "
+    "out gets fewer tries. Each that waits holds a place.",
+    "",
+    ("limits.tarpit",),
+)
 LOGIN_GUESSES: Final = Guard(
     "login-guesses",
     "Different wrong logins within an hour from one address (IPv6: /64), at all doors; then logins from there are "
@@ -189,6 +203,8 @@ GUARDS: Final = (
     CONNECTIONS_ADDRESS,
     CONNECTIONS_NETWORK,
     CONNECTIONS_TOTAL,
+    SLOW,
+    TARPIT,
     LOGIN_GUESSES,
     BANS,
     BRAKE,

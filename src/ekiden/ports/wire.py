@@ -104,6 +104,10 @@ class ServerUser(WireUser, Protocol):
     def drain(self) -> None:
         """The server is stopping: finish the transaction under way, say so to the client, and close."""
 
+    def too_slow(self) -> bool:
+        """Places run short, and its client sends next to nothing: say so, and close. False: it stays, for the client
+        waits for us, or has nothing to send. Must not raise."""
+
     async def accounts_changed(self) -> None:
         """Accounts were changed: close if the login of this session is no longer valid (invariant 4). Must not
         raise."""

@@ -36,6 +36,7 @@ from ekiden.session.faults import report_fault
 
 TIMED_OUT: Final = Reply(421, "4.4.2", "Idle for too long, closing")
 SHUTTING_DOWN: Final = Reply(421, "4.3.2", "The server is going down for a moment, please come back")
+TOO_SLOW: Final = Reply(421, "4.4.2", "Too little came in five minutes, and places are needed")
 REVOKED: Final = Reply(421, "4.7.0", "The login was changed, please log in again")
 
 
@@ -182,6 +183,11 @@ class Conversation:
         if self._machine is not None and self._pending is None and not self._machine.in_transaction:
             self._say_goodbye(SHUTTING_DOWN, "drain")
 
+    def too_slow(self) -> bool:
+        if self._pending is None:
+            self._say_goodbye(TOO_SLOW, "slow")
+        return self._pending is None
+
     async def accounts_changed(self) -> None:
         """Ends the session if its login is no longer what it was (invariant 4)."""
         if self._session is not None and self._session.account and not await self._session.still_welcome():
@@ -283,7 +289,28 @@ class Conversation:
         elif isinstance(answer, Challenge):
             machine.challenge(answer.data)
         elif machine.awaits_answer:
-            machine.answer(answer)
+            if answer is not None and answer.code >= 400 and self._is_tarpitted:
+                self._hold_back(machine, answer)
+            else:
+                machine.answer(answer)
+
+    @property
+    def _is_tarpitted(self) -> bool:
+        if not self.doorway.config.limits.tarpit or self._session is None or self._wire is None:
+            return False
+        return not self._session.account and self._wire.peer.address not in self.doorway.trusted
+
+    def _hold_back(self, machine: SmtpServer, answer: Reply) -> None:
+        """`limits.tarpit`: a refusal is said later; what comes meanwhile waits behind it."""
+
+        def say(done: asyncio.Future[None]) -> None:
+            self._pending = None
+            if not done.cancelled() and self._wire is not None:
+                machine.answer(answer)
+                self._run()
+
+        self._pending = asyncio.ensure_future(self.doorway.pause(self.doorway.config.limits.tarpit))
+        self._pending.add_done_callback(say)
 
     def _wait_for(self, pending: Pending) -> None:
         future = asyncio.ensure_future(pending.awaitable)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from ekiden.config.model import Limits
 from ekiden.model.decision import Decision
 from ekiden.model.door import Door
-from ekiden.policy.crowding import CrowdFacts, crowd_network, decide_connection
+from ekiden.policy.crowding import NOT_COUNTED, CrowdFacts, crowd_network, decide_connection
 from ekiden.policy.guards import CONNECTIONS_ADDRESS, CONNECTIONS_NETWORK
 from ekiden.policy.networks import NetworkSet
 from ekiden.ports.tally import Tally
@@ -30,9 +30,12 @@ class Crowd:
         self._per_address = limits.connections_per_address
         self._per_network = limits.connections_per_network
         self._exempt = exempt
+        self._counts = bool(self._per_address or self._per_network)
 
     def enter(self, door: Door, address: str) -> Decision:
         """Accepted: `leave` must follow, with the same address, when the connection is gone."""
+        if not self._counts:
+            return NOT_COUNTED
         network = crowd_network(address)
         facts = CrowdFacts(
             address in self._exempt,
@@ -50,5 +53,7 @@ class Crowd:
         return decision
 
     def leave(self, address: str) -> None:
+        if not self._counts:
+            return
         self._tally.leave(f"at:{address}")
         self._tally.leave(f"at:{crowd_network(address)}")

@@ -6,6 +6,7 @@ A session keeps the doorway it began with, so a reload never changes the rules i
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -68,9 +69,14 @@ _WRONG_DOORS: Final = {
 }
 
 
+async def _at_once(_: float) -> None:
+    """For who has no time to wait: tests, `explain`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doorway:
     """`tls`: a certificate is there, so TLS can be offered. `mechanisms`: SASL mechanisms offered once TLS is on.
+    `pause`: waits so many seconds.
     `gateways`: addresses of the default gateways, which no range of `trusted_networks` makes trusted. `shared`:
     addresses that speak for many clients (`policy.crowding.exempt`). `callers`: of the relay door alone; None: nobody
     asks who calls."""
@@ -95,6 +101,7 @@ class Doorway:
     callers: Callers | None = None
     gateways: frozenset[str] = frozenset()
     shared: NetworkSet = _NOBODY
+    pause: Callable[[float], Awaitable[None]] = _at_once
     gate: Gate = OPEN_GATE
     brakes: Brakes = NO_BRAKES
     quotas: Quotas | None = None

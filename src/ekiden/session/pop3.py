@@ -153,6 +153,9 @@ class Pop3Session:
         if self._operation is None:
             self._drain_now()
 
+    def too_slow(self) -> bool:
+        return False  # who fetches sends little
+
     async def accounts_changed(self) -> None:
         if not self.account or self._wire is None:
             return

@@ -205,6 +205,7 @@ sessions = true
         ("[delivery]\nmx_port = 70000", "delivery.mx_port", "65535"),
         ("[delivery]\nretry_factor = 0.5", "delivery.retry_factor", "shrink"),
         ("[limits]\npriority = 10", "limits.priority", "at most 9"),
+        ('[limits]\ntarpit = "31s"', "limits.tarpit", "at most 30s"),
         ("[limits]\npriority = -1", "limits.priority", "more than 0"),
         ("[limits]\nmessage_size = 1.5", "limits.message_size", "a size"),
         ("[console]\nx = 1", "console", "is no key here"),

@@ -91,10 +91,11 @@ def test_claiming_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     data_folder.wait_until_free(str(folder))
 
 
-def test_what_commands_made_before_the_first_start_is_ours(tmp_path: Path) -> None:
-    (tmp_path / "directory.db").touch()
+@pytest.mark.parametrize("name", ["directory.db", "bans.db"])
+def test_what_commands_made_before_the_first_start_is_ours(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
     assert data_folder.problem(str(tmp_path), resolve("")) == ""
-    (tmp_path / "directory.db").rename(tmp_path / "other.db")
+    (tmp_path / name).rename(tmp_path / "other.db")
     assert "is not ours" in data_folder.problem(str(tmp_path), resolve(""))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ekiden.config.model import Config, Limits, Relay
 from ekiden.model.door import Door
-from ekiden.model.events import GuardActed
+from ekiden.model.events import GuardActed, SessionClosed
 from ekiden.policy.crowding import exempt
 from ekiden.policy.trusted import Neighbourhood, SharedAddress
 from ekiden.session.crowd import Crowd
@@ -146,6 +146,14 @@ def test_workers_count_together_and_a_dead_one_gives_back() -> None:
     assert house.rule("192.0.2.1") == "room"
 
 
+def test_without_limits_nobody_is_counted() -> None:
+    house = Entrance(connections_per_address=0, connections_per_network=0)
+    assert [house.rule("192.0.2.1") for _ in range(300)] == ["room"] * 300
+    assert house.tally.inside("at:192.0.2.1") == 0
+    house.crowd.leave("192.0.2.1")
+    assert house.tally.inside("at:192.0.2.1") == 0
+
+
 # ---- what is told
 
 
@@ -163,3 +171,36 @@ def test_who_goes_on_is_told_again_after_a_while() -> None:
         house.rule("192.0.2.1")
         house.clock.advance(PAUSE / 5)
     assert len(house.events.of(GuardActed)) == 2
+
+
+# ---- the tarpit
+
+
+async def test_strangers_wait_for_a_refusal_and_others_do_not() -> None:
+    hall = Hall(limits=Limits(tarpit=5.0), relay=Relay(trusted_networks=("10.0.0.0/8",)))
+    await hall.add("bob")
+    for client, waits in (("192.0.2.1", [5.0, 5.0]), ("10.0.0.7", [])):
+        hall.waits.clear()
+        wire = hall.knock(Door.RELAY, client=client)
+        await say(wire, BEGIN)
+        no, yes = b"RCPT TO:<nobody@example.test>\r\n", b"RCPT TO:<bob@example.test>\r\n"
+        replies = (await say(wire, no + yes + no)).splitlines()
+        assert [reply[:3] for reply in replies] == [b"550", b"250", b"550"], "what comes meanwhile waits its turn"
+        assert hall.waits == waits
+
+
+async def test_without_a_tarpit_nobody_waits(hall) -> None:
+    await try_names(hall, 6)
+    assert hall.waits == []
+
+
+# ---- slow senders
+
+
+async def test_a_slow_sender_is_told_why(hall) -> None:
+    wire = hall.knock(Door.RELAY)
+    assert wire.user.too_slow()
+    assert (await say(wire, b"")).startswith(b"421 4.4.2 Too little came")
+    assert wire.closed
+    wire.settle()
+    assert hall.events.one(SessionClosed).reason == "slow"
