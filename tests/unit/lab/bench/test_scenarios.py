@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from ekiden.cli.lab import bench
-from ekiden.lab.bench import logins
+from ekiden.lab.bench import guards, logins
 from ekiden.lab.bench.measure import Extent
 from ekiden.lab.bench.scenarios import SCENARIOS
 
 
 def test_the_command_line_knows_every_scenario() -> None:
     option = next(parameter for parameter in bench.params if parameter.name == "scenarios")
-    assert list(getattr(option.type, "choices", ())) == [*(scenario.name for scenario in SCENARIOS), logins.TITLE]
+    titles = [*(scenario.name for scenario in SCENARIOS), logins.TITLE, guards.TITLE]
+    assert list(getattr(option.type, "choices", ())) == titles
 
 
 def test_a_run_is_as_long_as_wanted() -> None:
