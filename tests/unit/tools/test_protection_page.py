@@ -12,7 +12,7 @@ from ekiden.policy import guards
 from ekiden.policy.guards import GUARDS, Guard
 
 #: The client is told, each time; an event each would be a flood.
-WITHOUT_EVENT = {"connections-total", "recipients"}
+WITHOUT_EVENT = {"connections-total", "recipients", "tarpit"}
 #: Keys of [limits] that defend nothing.
 NO_GUARDS = {"limits.priority", "limits.drain"}
 
