@@ -175,8 +175,8 @@ def test_a_ban_by_hand_holds_at_once_and_without_the_server(server: LabServer) -
     assert (made["network"], made["reason"]) == (f"{CLIENT}/32", "test")
     with open_session:
         assert open_session.recv(100) == b"", "a session that is open ends"
-    until(lambda: not any(can_come(server, "pop3") for _ in range(8)))  # each worker looks four times a second
-    assert not any(can_come(server, "submission") for _ in range(8)), "in both workers"
+    until(lambda: not any(can_come(server, "pop3") for _ in range(8)))  # each worker looks four times a second,
+    until(lambda: not any(can_come(server, "submission") for _ in range(8)))  # and eight knocks may meet one alone
     assert not can_come(server, "submissions"), "before TLS"
     assert can_come(server, "relay")
     assert can_come(server, "submission", "127.0.0.10")
